@@ -1,0 +1,128 @@
+"""The records that leave the aggregator: windows and alerts.
+
+Both are JSON on Kafka, upserts in SQL, and part of the public contract. Times are RFC 3339 in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+Severity = Literal["warning", "critical"]
+State = Literal["firing", "resolved"]
+Time = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, and lenient towards keys a newer version adds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def to_json(self) -> bytes:
+        """The record as it stands on Kafka."""
+        return self.model_dump_json().encode()
+
+
+class Window(Record):
+    """What one aligned window (5 min, 1 h, 24 h) of one topic holds so far.
+
+    ``revision`` is the number of documents counted, so a later revision never has a smaller one;
+    ``final`` says that the horizon has passed and nothing can change it any more.
+    """
+
+    topic: str
+    start: Time
+    end: Time
+    documents: int
+    stories: int
+    sources: int
+    negative: int
+    neutral: int
+    positive: int
+    negative_stories: int
+    mean_sentiment: float = Field(ge=-1, le=1, description="mean of positive minus negative")
+    expected_negative_stories: float | None = None
+    revision: int
+    final: bool = False
+
+    @property
+    def seconds(self) -> int:
+        """Length of the window."""
+        return int((self.end - self.start).total_seconds())
+
+
+class Evidence(Record):
+    """One story that speaks for an alert."""
+
+    id: str
+    text: str = Field(description="the title, or the beginning of the text")
+    url: str | None = None
+    source: str
+    time: Time
+    negative: float = Field(ge=0, le=1, description="probability of negative sentiment")
+
+
+class AlertWindow(Record):
+    """The trailing window that made a test pass."""
+
+    start: Time
+    end: Time
+    documents: int
+    stories: int
+    negative_stories: int
+    sources: int
+    mean_sentiment: float
+
+
+class Expectation(Record):
+    """What the topic's own past led to expect in that window: mean and central 95 % interval."""
+
+    negative_stories: float
+    low: float
+    high: float
+    hours_learned: int
+
+
+class ModelName(Record):
+    """Which model scored the texts."""
+
+    name: str
+    version: str
+
+
+class Alert(Record):
+    """One transition of an alert; the newest of an ``id`` is its present state."""
+
+    id: str
+    topic: str
+    rule: str
+    severity: Severity
+    state: State
+    starts_at: Time
+    detected_at: Time
+    ends_at: Time | None = None
+    window: AlertWindow
+    baseline: Expectation
+    surprise: dict[str, float] = Field(description="-log10 of the tail probability, per test")
+    evidence: tuple[Evidence, ...] = ()
+    model: ModelName
+    config_version: str
+
+    @property
+    def summary(self) -> str:
+        """What happened, in one sentence."""
+        minutes = int((self.window.end - self.window.start).total_seconds() // 60)
+        span = f"{minutes} min" if minutes < 60 else f"{minutes // 60} h"
+        return (
+            f"{self.topic}: {self.window.negative_stories} negative stories from "
+            f"{self.window.sources} sources in {span}, where "
+            f"{self.baseline.negative_stories:.1f} were expected "
+            f"({self.baseline.low:.0f} to {self.baseline.high:.0f})"
+        )
+
+
+def utc(seconds: float) -> datetime:
+    """Seconds since 1970 as a time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,54 @@
+"""Settings of the detector and of delivery; ``stream.settings`` composes them with the rest."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from alerts.records import Severity
+
+
+class Section(BaseModel):
+    """A part of the settings: an unknown key is a mistake, not a wish."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DetectorSettings(Section):
+    """When a topic counts as abnormally negative."""
+
+    false_alarms_per_topic_month: float = Field(
+        0.5, gt=0, le=100, description="budget of false alarms a topic may raise in a month"
+    )
+    min_stories: int = Field(5, ge=1, description="distinct negative stories an alert needs")
+    min_sources: int = Field(2, ge=1, description="distinct sources or authors an alert needs")
+    warm_up_hours: int = Field(
+        72, ge=1, description="closed hours a topic must have been watched before it may alert"
+    )
+    memory_hours: float = Field(
+        336, gt=0, description="hours after which the baseline has forgotten all but 1/e"
+    )
+    min_duration_minutes: int = Field(30, ge=0, description="an alert fires at least this long")
+    cooldown_minutes: int = Field(60, ge=0, description="quiet time before the topic may fire anew")
+
+
+class WebhookTarget(Section):
+    """Where alerts are posted, signed."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    url: str = Field(pattern=r"^https?://")
+    secret: SecretStr = Field(description="whsec_ and base64, as in Standard Webhooks")
+    internal: bool = Field(False, description="allow private and loopback addresses")
+    topics: tuple[str, ...] = Field((), description="only these topics; empty: all")
+    min_severity: Severity = "warning"
+
+
+class DeliverySettings(Section):
+    """How alerts leave: through Prometheus and Alertmanager, or directly from the recorder."""
+
+    mode: Literal["prometheus", "direct"] = "prometheus"
+    targets: tuple[WebhookTarget, ...] = ()
+    dashboard_url: str = Field(
+        "http://127.0.0.1:8080", description="where the desk is reached, for links in alerts"
+    )

@@ -1,0 +1,1 @@
+"""Text in, scores out: labels, training, and serving of the sentiment and topic classifier."""

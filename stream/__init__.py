@@ -1,0 +1,1 @@
+"""Documents in, windows out: the way of a document from Kafka to an alert."""

@@ -1,0 +1,120 @@
+"""Documents as they come in, and as they go on with their scores.
+
+Part of the public contract; times are RFC 3339 in UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from alerts.records import ModelName, Record, Time
+
+MAX_TEXT = 20_000
+"""Characters of the longest text taken; a longer one is a dead letter."""
+
+Kind = Literal["news", "comment", "press-release", "filing", "other"]
+Sentiment = Literal["negative", "neutral", "positive"]
+
+
+def _plausible(time: datetime) -> datetime:
+    """Refuse times that no archive and no clock gives; the far future would stop the stream."""
+    time = time.astimezone(UTC)
+    if not 1970 <= time.year < 2200:
+        raise ValueError("published_at must lie between 1970 and 2199")
+    return time
+
+
+def _storable(text: object) -> object:
+    """Drop null bytes, which PostgreSQL cannot store."""
+    return text.replace("\x00", "") if isinstance(text, str) else text
+
+
+PublishedAt = Annotated[AwareDatetime, AfterValidator(_plausible)]
+Clean = BeforeValidator(_storable)
+Short = Annotated[str, Clean, StringConstraints(min_length=1, max_length=200)]
+Text = Annotated[
+    str, Clean, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)
+]
+
+
+class Document(Record):
+    """A text about markets, as a feed puts it on ``barograph.documents``."""
+
+    text: Text
+    source: Short
+    id: Short = ""
+    title: Annotated[str, Clean, StringConstraints(max_length=1000)] | None = None
+    published_at: PublishedAt | None = None
+    kind: Kind = "other"
+    url: Annotated[str, Clean, StringConstraints(max_length=2000)] | None = None
+    lang: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)*$")] | None = (
+        None
+    )
+    author: Annotated[str, Clean, StringConstraints(max_length=200)] | None = None
+    tags: Annotated[tuple[Short, ...], Field(max_length=100)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive_id(cls, data: object) -> object:
+        """Give a document without an id one that a repeat of it gets too."""
+        if not isinstance(data, dict) or data.get("id"):
+            return data
+        parts = (
+            (data.get("source"), data["url"])
+            if data.get("url")
+            else (data.get("source"), data.get("published_at"), data.get("text"))
+        )
+        digest = hashlib.sha256("\x1f".join(map(str, parts)).encode("utf-8", "replace"))
+        return {**data, "id": digest.hexdigest()[:32]}
+
+    @property
+    def content(self) -> str:
+        """What the classifier reads: the title, where there is one, then the text."""
+        return f"{self.title}. {self.text}" if self.title else self.text
+
+
+class SentimentScore(Record):
+    """The label and the three probabilities, which sum to 1."""
+
+    label: Sentiment
+    negative: float
+    neutral: float
+    positive: float
+
+
+class TopicScore(Record):
+    """The most probable of the model's 20 topics."""
+
+    label: str
+    probability: float
+
+
+class Monitored(Record):
+    """A monitored topic the document counts for, and the sentiment towards it."""
+
+    topic: str
+    sentiment: SentimentScore
+
+
+class ScoredDocument(Document):
+    """A document with its scores, as on ``barograph.scored``; the author is a keyed hash."""
+
+    ingested_at: Time
+    event_time: Time
+    scored_at: Time
+    sentiment: SentimentScore
+    topic: TopicScore
+    monitored: tuple[Monitored, ...]
+    story: str
+    model: ModelName

@@ -1,0 +1,146 @@
+"""All settings: one YAML file, then ``BAROGRAPH_…`` environment variables, which win.
+
+A nested key is reached with two underscores: ``BAROGRAPH_KAFKA__BOOTSTRAP=host:9092``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from alerts.settings import DeliverySettings, DetectorSettings, Section
+
+HOUR = 3600
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message says in one line what to change."""
+
+
+class Topics(Section):
+    """Names of the Kafka topics."""
+
+    documents: str = "barograph.documents"
+    scored: str = "barograph.scored"
+    slices: str = "barograph.slices"
+    windows: str = "barograph.windows"
+    alerts: str = "barograph.alerts"
+    dead_letters: str = "barograph.dead-letters"
+
+
+class KafkaSettings(Section):
+    """The broker, and how topics are made."""
+
+    bootstrap: str = Field("127.0.0.1:9092", description="host:port, several with commas")
+    app_id: str = Field("barograph", pattern=r"^[A-Za-z0-9._-]+$")
+    partitions: int = Field(4, ge=1, le=1000, description="of documents, scored and slices")
+    replication_factor: int = Field(1, ge=1)
+    retention_hours: int = Field(168, ge=1, description="of documents, scored and slices")
+    alerts_retention_hours: int = Field(24 * 365, ge=1, description="of windows and alerts")
+    session_timeout: float = Field(10.0, gt=0, description="s until a dead worker is replaced")
+    rebalance_timeout: float = Field(30.0, gt=0, description="s a group may take to re-form")
+    topics: Topics = Topics()
+
+
+class WorkerSettings(Section):
+    """Scoring and aggregation."""
+
+    batch_size: int = Field(256, ge=1, le=10_000, description="documents scored in one call")
+    batch_wait: float = Field(0.1, gt=0, le=5, description="s to wait for a batch to fill")
+    classify_threads: int = Field(2, ge=1, le=64, description="processor cores for the classifier")
+    allowed_lateness: float = Field(30.0, ge=0, description="s of disorder within a source")
+    idle_after: float = Field(
+        60.0, gt=0, description="s without documents until a partition follows the wall clock"
+    )
+
+
+class HttpSettings(Section):
+    """Where the processes answer HTTP."""
+
+    host: str = "127.0.0.1"
+    desk_port: int = Field(8080, ge=0, le=65535)
+    worker_port: int = Field(9101, ge=0, le=65535, description="metrics and health")
+    recorder_port: int = Field(9102, ge=0, le=65535, description="metrics and health")
+
+
+class Settings(BaseSettings):
+    """Everything a process may be told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BAROGRAPH_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    kafka: KafkaSettings = KafkaSettings()
+    worker: WorkerSettings = WorkerSettings()
+    detector: DetectorSettings = DetectorSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    http: HttpSettings = HttpSettings()
+    database_url: str = Field("sqlite:///barograph.db", description="an SQLAlchemy URL")
+    watchlist: Path | None = Field(None, description="a watchlist YAML file")
+    model: Path | None = Field(None, description="a model folder; default: the shipped one")
+    author_key: SecretStr = Field(
+        SecretStr("barograph"), description="key of the hash that replaces author handles"
+    )
+
+    @property
+    def config_version(self) -> str:
+        """A short hash of what decides about alerts: detector settings and watchlist."""
+        parts = [self.detector.model_dump_json().encode()]
+        if self.watchlist is not None:
+            parts.append(self.watchlist.read_bytes())
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+
+def load(path: Path | None = None, **options: Any) -> Settings:
+    """Settings: a command's options win over the environment, and that over the file.
+
+    Args:
+        path: the YAML file; None looks at ``BAROGRAPH_CONFIG``.
+        options: top-level values or mappings of nested ones, such as ``kafka={"bootstrap": …}``.
+
+    Raises:
+        SettingsError: the file cannot be read, or a value is wrong; one line says which.
+    """
+    if path is None and (named := os.environ.get("BAROGRAPH_CONFIG")):
+        path = Path(named)
+    values: Any = {}
+    if path is not None:
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except OSError as error:
+            raise SettingsError(f"cannot read settings {path}: {error.strerror}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(values, dict):
+            raise SettingsError(f"{path} must hold a mapping of settings")
+
+    class WithFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            from_file = InitSettingsSource(settings_cls, init_kwargs=values)
+            return init_settings, env_settings, from_file
+
+    try:
+        return WithFile(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"setting {where}: {first['msg']}") from None
