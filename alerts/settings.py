@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from alerts.records import Severity
+from alerts.webhooks import decode_secret
 
 
 class Section(BaseModel):
@@ -39,9 +40,25 @@ class WebhookTarget(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     url: str = Field(pattern=r"^https?://")
     secret: SecretStr = Field(description="whsec_ and base64, as in Standard Webhooks")
+    previous_secret: SecretStr | None = Field(
+        None, description="signs as well, until every receiver has taken the new secret"
+    )
     internal: bool = Field(False, description="allow private and loopback addresses")
     topics: tuple[str, ...] = Field((), description="only these topics; empty: all")
     min_severity: Severity = "warning"
+
+    @field_validator("secret", "previous_secret")
+    @classmethod
+    def _decodable(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            decode_secret(secret.get_secret_value())
+        return secret
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What to sign with, the present secret first."""
+        found = (self.secret, self.previous_secret)
+        return tuple(secret.get_secret_value() for secret in found if secret is not None)
 
 
 class DeliverySettings(Section):
@@ -51,4 +68,7 @@ class DeliverySettings(Section):
     targets: tuple[WebhookTarget, ...] = ()
     dashboard_url: str = Field(
         "http://127.0.0.1:8080", description="where the desk is reached, for links in alerts"
+    )
+    relay_token: SecretStr | None = Field(
+        None, description="bearer token that Alertmanager must send to the relay; none: any may"
     )

@@ -7,8 +7,11 @@ topics are those of the twitter-financial-news-topic data set (MIT), in its own 
 from __future__ import annotations
 
 import re
+from typing import Literal
 
-SENTIMENTS: tuple[str, ...] = ("negative", "neutral", "positive")
+Sentiment = Literal["negative", "neutral", "positive"]
+
+SENTIMENTS: tuple[Sentiment, ...] = ("negative", "neutral", "positive")
 
 TOPICS: tuple[str, ...] = (
     "Analyst Update",

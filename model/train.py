@@ -243,9 +243,7 @@ def main() -> None:
     rows += [e for path in sorted(CORPUS.glob("*.jsonl")) for e in read_examples(path)]
     examples = without(merge(rows), [e for part in held_out.values() for e in part])
     print(f"{len(examples)} texts, of which {SENTIMENTS} and topics are known for")
-    print(
-        sum(e.sentiment != UNKNOWN for e in examples), sum(e.topic != UNKNOWN for e in examples)
-    )
+    print(sum(e.sentiment != UNKNOWN for e in examples), sum(e.topic != UNKNOWN for e in examples))
     settings = Settings(**{name: given[name] for name in asdict(Settings())})
     backbone = given["backbone"] or minilm_folder()
     train(settings, backbone, examples, held_out, given["out"], given["max_steps"])

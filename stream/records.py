@@ -19,12 +19,12 @@ from pydantic import (
 )
 
 from alerts.records import ModelName, Record, Time
+from model.labels import Sentiment
 
 MAX_TEXT = 20_000
 """Characters of the longest text taken; a longer one is a dead letter."""
 
 Kind = Literal["news", "comment", "press-release", "filing", "other"]
-Sentiment = Literal["negative", "neutral", "positive"]
 
 
 def _plausible(time: datetime) -> datetime:

@@ -1,0 +1,91 @@
+# `make help` lists what there is. Every target works on a fresh machine.
+
+PYTHON ?= python3
+VENV := .venv
+TRAIN_VENV := .venv-train
+BIN := $(VENV)/bin
+KAFKA_JARS := build/kafka
+PYTEST_ARGS ?=
+UV := build/uv/bin/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format bench train lock clean servers
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+	  while IFS='|' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+install: $(VENV)/.light ## everything to run, in .venv
+	@echo "Installed: $(BIN)/barograph --help"
+
+run: $(VENV)/.light ## the whole monitor on this machine, fed with a demonstration
+	$(BIN)/barograph up --demo
+
+test: $(VENV)/.test $(KAFKA_JARS)/.jars ## all tests, with real servers (PYTEST_ARGS="-k name" for some)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.test ## ruff, mypy --strict, and which package may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test ## let ruff repair what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.test $(KAFKA_JARS)/.jars ## measure speed and quality
+	$(BIN)/python -m benchmarks
+
+train: $(TRAIN_VENV)/.train ## train the classifier anew and export it (brings torch: 5 GB)
+	$(TRAIN_VENV)/bin/python -m model.train
+	$(TRAIN_VENV)/bin/python -m model.export
+
+lock: $(UV) ## resolve the dependencies anew into requirements/
+	index=$$($(PYTHON) -m pip config get global.index-url 2>/dev/null) && \
+	  export UV_DEFAULT_INDEX="$$index"; \
+	lock="$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate pyproject.toml"; \
+	$$lock -o requirements/light.txt && \
+	$$lock -c requirements/light.txt --extra test --extra dev -o requirements/test.txt && \
+	$$lock -c requirements/light.txt --extra train -o requirements/train.txt
+
+clean: ## remove what make has built, .venv included
+	rm -rf $(VENV) $(TRAIN_VENV) build *.egg-info
+
+# A stamp says that a step is done with the lock file as it stands, so that a repeat is instant.
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 install" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.light: requirements/light.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/light.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.light requirements/test.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/test.txt
+	@touch $@
+
+$(TRAIN_VENV)/.train: requirements/train.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 train" >&2; exit 1; }
+	$(PYTHON) -m venv $(TRAIN_VENV)
+	$(TRAIN_VENV)/bin/python -m pip install --quiet --require-hashes -r requirements/train.txt
+	$(TRAIN_VENV)/bin/python -m pip install --quiet --no-deps -e .
+	@touch $@
+
+servers:
+	@.ci/servers
+
+$(KAFKA_JARS)/.jars: deploy/kafka/pom.xml | servers
+	mvn --quiet --batch-mode -f deploy/kafka/pom.xml dependency:copy-dependencies \
+	  -DoutputDirectory=$(CURDIR)/$(KAFKA_JARS)
+	@touch $@
+
+$(UV):
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/python -m pip install --quiet uv

@@ -1,0 +1,1 @@
+"""Changes to the SQL tables, in order; ``alerts.schema.upgrade`` applies them."""

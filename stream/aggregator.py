@@ -1,0 +1,261 @@
+"""Slices in; panes, windows and alerts out: one partition of the slices topic.
+
+Pure: the worker and ``replay`` run this same class, the one with Faust tables behind it, the other
+with nothing. All it knows comes from messages, in the order of their log.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from alerts.lifecycle import TopicDetector
+from alerts.records import Alert, Evidence, ModelName, Window
+from alerts.settings import DetectorSettings
+from stream.panes import PANE, Pane
+from stream.slices import Message, Progress, Slice, Tick, partition_of, to_evidence
+from stream.watermarks import NEVER, Watermark
+from stream.windows import HORIZON, HOUR, TopicWindows
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class AggregatorConfig:
+    """What an aggregator depends on besides its messages."""
+
+    topics: tuple[str, ...]
+    """all monitored topics, of every partition"""
+    detector: DetectorSettings
+    model: ModelName
+    config_version: str
+    slice_partitions: int = 1
+    document_partitions: int = 1
+    allowed_lateness: float = 30.0
+    idle_after: float = 60.0
+
+
+@dataclass
+class Output:
+    """What one message brought about."""
+
+    panes: dict[str, Record] = field(default_factory=dict)
+    """records to store, by key"""
+    states: dict[str, Record] = field(default_factory=dict)
+    """records to store after the panes, in this order: the partition's own comes last"""
+    expired: list[str] = field(default_factory=list)
+    """keys of panes to delete, after everything else"""
+    windows: list[Window] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    repeated: int = 0
+    late: int = 0
+
+
+class Aggregator:
+    """The topics of one slices partition."""
+
+    def __init__(self, partition: int, config: AggregatorConfig) -> None:
+        self.partition = partition
+        self.config = config
+        self.watermark = Watermark(
+            config.document_partitions, config.allowed_lateness, config.idle_after
+        )
+        self.windows: dict[str, TopicWindows] = {}
+        self.detectors: dict[str, TopicDetector] = {}
+        for topic in config.topics:
+            if partition_of(topic, config.slice_partitions) == partition:
+                self._topic(topic)
+        self._hours: set[int] = set()
+        """hours with documents, not yet learned"""
+        self._recent: set[int] = set()
+        """hours with documents, of the last day"""
+        self._learned_to = NEVER
+        self._finished_to = NEVER
+        self._border = NEVER
+        self._due: list[tuple[int, str]] = []
+        self._scheduled: set[tuple[int, str]] = set()
+
+    def _topic(self, topic: str) -> TopicWindows:
+        windows = self.windows.get(topic)
+        if windows is None:
+            windows = self.windows[topic] = TopicWindows(topic)
+            self.detectors[topic] = TopicDetector(
+                topic, self.config.detector, self.config.model, self.config.config_version
+            )
+        return windows
+
+    # State
+
+    def restore(
+        self, panes: Iterable[tuple[str, Record]], states: Iterable[tuple[str, Record]]
+    ) -> None:
+        """Take up stored records; those of other partitions are passed over.
+
+        All open windows are published anew with the next message: what was stored just before a
+        crash may not have been published.
+        """
+        for key, record in states:
+            if key == self._key:
+                self.watermark.restore(record["watermark"])
+                self._hours = set(record["hours"])
+                self._recent = set(record["recent"])
+                self._learned_to = record["learned_to"]
+                self._border = record["border"]
+                self._finished_to = record["finished_to"]
+            elif not key.startswith("@") and self._mine(key):
+                self._topic(key)
+                self.detectors[key].restore(record)
+        for windows in self.windows.values():
+            windows.final_to = self._finished_to
+        for key, record in panes:
+            topic, start = split_key(key)
+            if self._mine(topic):
+                self._topic(topic).restore(start, Pane.from_json(record))
+                self._schedule(start + PANE, topic)
+        for topic, windows in self.windows.items():
+            if self._border != NEVER:
+                windows.close(self._border)
+            if self.detectors[topic].alert is not None:
+                self._schedule(self._border + PANE, topic)
+
+    def _mine(self, topic: str) -> bool:
+        return partition_of(topic, self.config.slice_partitions) == self.partition
+
+    @property
+    def _key(self) -> str:
+        return f"@{self.partition}"
+
+    def _state(self) -> Record:
+        return {
+            "watermark": self.watermark.to_json(),
+            "hours": sorted(self._hours),
+            "recent": sorted(self._recent),
+            "learned_to": self._learned_to,
+            "border": self._border,
+            "finished_to": self._finished_to,
+        }
+
+    # Messages
+
+    def handle(self, message: Message) -> Output:
+        """Take in one message of the partition."""
+        output = Output()
+        match message:
+            case Slice():
+                self._apply(message, output)
+            case Progress(marks, hours):
+                self._hours.update(hour for hour in hours if hour >= self._learned_to)
+                self._recent.update(hours)
+                self.watermark.progress(marks)
+                self._advance(output)
+            case Tick(now):
+                self.watermark.tick(now)
+                self._advance(output)
+        return output
+
+    def _apply(self, message: Slice, output: Output) -> None:
+        windows = self._topic(message.topic)
+        oldest = self.watermark.value - HORIZON
+        touched = set()
+        for entry in message.entries:
+            if entry.time < oldest:
+                output.late += 1
+                continue
+            start = windows.add(entry)
+            if start is None:
+                output.repeated += 1
+            else:
+                touched.add(start)
+        for start in touched:
+            output.panes[pane_key(message.topic, start)] = windows.panes[start].to_json()
+            self._schedule(start + PANE, message.topic)
+
+    def _schedule(self, end: int, topic: str) -> None:
+        """Test the topic when the watermark passes ``end``; what lies behind it is not tested."""
+        if end > self._border and (end, topic) not in self._scheduled:
+            self._scheduled.add((end, topic))
+            heapq.heappush(self._due, (end, topic))
+
+    def _advance(self, output: Output) -> None:
+        """Do all that the watermark has made due, in the order of event time."""
+        if self.watermark.value == NEVER:
+            return
+        border = self.watermark.value - self.watermark.value % PANE
+        hours = sorted(hour for hour in self._hours if (hour + 1) * HOUR <= border)
+        for hour in hours:
+            self._evaluate((hour + 1) * HOUR, output)
+            self._learn(hour, output)
+        self._evaluate(border, output)
+        if border > self._border:
+            self._border = border
+            self._recent = {h for h in self._recent if (h + 25) * HOUR > border}
+        for topic, windows in self.windows.items():
+            output.windows += windows.changed(self.detectors[topic].before)
+        if border - border % HOUR > self._finished_to:
+            self._finished_to = border - border % HOUR
+            for topic, windows in self.windows.items():
+                past = self.detectors[topic].before
+                output.windows += windows.finish(self._finished_to, past)
+                gone = windows.expire(self._finished_to)
+                output.expired += [pane_key(topic, start) for start in gone]
+        output.states[self._key] = self._state()
+
+    def _evaluate(self, border: int, output: Output) -> None:
+        while self._due and self._due[0][0] <= border:
+            end, topic = heapq.heappop(self._due)
+            self._scheduled.discard((end, topic))
+            self._border = max(self._border, end)
+            windows, detector = self.windows[topic], self.detectors[topic]
+            windows.close(end)
+            hour = (end - 1) // HOUR
+            transition = detector.evaluate(
+                end,
+                windows.trailing(),
+                windows.negative_sources,
+                partial(_strongest, windows),
+                alive=not self._recent.isdisjoint({hour, hour - 1}),
+            )
+            if transition is not None:
+                output.alerts.append(transition)
+                output.states[topic] = detector.to_json()
+            if detector.alert is not None:
+                self._schedule(end + PANE, topic)
+
+    def _learn(self, hour: int, output: Output) -> None:
+        """Close an hour for every topic, those without documents included."""
+        self._hours.discard(hour)
+        self._learned_to = max(self._learned_to, hour + 1)
+        for topic, detector in self.detectors.items():
+            if hour < detector.learned_to:
+                continue
+            windows = self.windows[topic]
+            detector.learn(hour, windows.negative_stories(HOUR, hour * HOUR))
+            # What the hour taught is the expectation of the windows that begin in the next one.
+            windows.expect((hour + 1) * HOUR)
+            output.states[topic] = detector.to_json()
+
+    # Reading
+
+    def close_all(self) -> None:
+        """Let every trailing window end at the watermark, for the metrics."""
+        if self._border != NEVER:
+            for windows in self.windows.values():
+                windows.close(self._border)
+
+
+def _strongest(windows: TopicWindows, seconds: int, limit: int) -> list[Evidence]:
+    return [to_evidence(item) for item in windows.evidence(seconds, limit)]
+
+
+def pane_key(topic: str, start: int) -> str:
+    """Key of a pane's stored record."""
+    return f"{topic}|{start}"
+
+
+def split_key(key: str) -> tuple[str, int]:
+    """Topic and start of a pane's key."""
+    topic, _, start = key.rpartition("|")
+    return topic, int(start)

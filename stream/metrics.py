@@ -1,0 +1,169 @@
+"""What the worker tells Prometheus. No label holds free text; topics are those of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from alerts.lifecycle import WINDOW_NAMES
+from stream.aggregator import Aggregator
+from stream.scorer import Batch
+from stream.watermarks import NEVER
+
+MAX_SOURCES = 1000
+"""Sources with a series of their own; a feed gone wrong must not fill Prometheus."""
+
+
+class Metrics:
+    """The worker's series, in a registry of their own or a given one."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        r = self.registry
+        self.read = Counter("barograph_documents_read", "Messages read.", registry=r)
+        self.scored = Counter(
+            "barograph_documents_scored", "Documents scored.", ["kind"], registry=r
+        )
+        self.dead = Counter(
+            "barograph_dead_letters", "Messages that are no document.", ["reason"], registry=r
+        )
+        self.clamped = Counter(
+            "barograph_documents_clamped",
+            "Documents dated by their arrival, for lack of a believable time.",
+            registry=r,
+        )
+        self.late = Counter(
+            "barograph_documents_late",
+            "Counts not taken because the document was older than the horizon.",
+            registry=r,
+        )
+        self.repeated = Counter(
+            "barograph_documents_repeated",
+            "Counts dropped because the document was counted before.",
+            registry=r,
+        )
+        self.documents = Counter(
+            "barograph_documents",
+            "Documents by monitored topic and sentiment, as scored.",
+            ["topic", "sentiment"],
+            registry=r,
+        )
+        per_window = ["topic", "window"]
+        self.ratio = Gauge(
+            "barograph_negative_ratio", "Share of negative documents.", per_window, registry=r
+        )
+        self.negative = Gauge(
+            "barograph_negative_stories", "Distinct negative stories.", per_window, registry=r
+        )
+        self.expected = Gauge(
+            "barograph_expected_negative_stories",
+            "Distinct negative stories that the topic's past leads to expect.",
+            per_window,
+            registry=r,
+        )
+        self.surprise = Gauge(
+            "barograph_spike_surprise",
+            "-log10 of the probability of so many negative stories.",
+            per_window,
+            registry=r,
+        )
+        self.active = Gauge(
+            "barograph_spike_active",
+            "1 while an alert of this severity fires.",
+            ["topic", "severity"],
+            registry=r,
+        )
+        self.batch_size = Histogram(
+            "barograph_batch_size",
+            "Messages scored in one call.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
+            registry=r,
+        )
+        self.classify_seconds = Histogram(
+            "barograph_classify_seconds",
+            "Time to parse and score a batch.",
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=r,
+        )
+        self.end_to_end = Histogram(
+            "barograph_end_to_end_seconds",
+            "From a document's arrival on Kafka to its score.",
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+            registry=r,
+        )
+        self.lag = Gauge(
+            "barograph_consumer_lag", "Messages not yet read.", ["topic", "partition"], registry=r
+        )
+        self.watermark = Gauge(
+            "barograph_watermark_timestamp_seconds",
+            "Event time below which no more documents are expected.",
+            ["partition"],
+            registry=r,
+        )
+        self.source = Gauge(
+            "barograph_source_last_document_timestamp_seconds",
+            "Arrival of the newest document.",
+            ["source"],
+            registry=r,
+        )
+        self._sources: set[str] = set()
+        self._active: dict[str, str] = {}
+
+    def scored_batch(self, batch: Batch, size: int, seconds: float, now: float) -> None:
+        """Note a batch: its size in messages, the time it took, and the wall clock, seconds."""
+        self.read.inc(size)
+        self.batch_size.observe(size)
+        self.classify_seconds.observe(seconds)
+        self.clamped.inc(batch.clamped)
+        for letter in batch.dead:
+            self.dead.labels(letter.code).inc()
+        for raw, document in batch.scored:
+            self.scored.labels(document.kind).inc()
+            if raw.arrived is not None:
+                self.end_to_end.observe(max(now - raw.arrived, 0.0))
+            for monitored in document.monitored:
+                self.documents.labels(monitored.topic, monitored.sentiment.label).inc()
+            source = document.source
+            if source not in self._sources and len(self._sources) >= MAX_SOURCES:
+                source = "other"
+            self._sources.add(source)
+            self.source.labels(source).set(document.ingested_at.timestamp())
+
+    def topics(self, aggregators: Iterable[Aggregator]) -> None:
+        """Show the windows and tests of the topics that this worker owns, and no others."""
+        owned = {}
+        for aggregator in aggregators:
+            if aggregator.watermark.value != NEVER:
+                self.watermark.labels(str(aggregator.partition)).set(aggregator.watermark.value)
+            aggregator.close_all()
+            for topic, windows in aggregator.windows.items():
+                detector = aggregator.detectors[topic]
+                owned[topic] = "" if detector.alert is None else str(detector.alert.severity)
+                for seconds, counts in windows.trailing().items():
+                    labels = (topic, WINDOW_NAMES[seconds])
+                    ratio = counts.negative / counts.documents if counts.documents else 0.0
+                    self.ratio.labels(*labels).set(ratio)
+                    self.negative.labels(*labels).set(counts.negative_stories)
+                    if (result := detector.results.get(seconds)) is not None:
+                        self.expected.labels(*labels).set(result.expected)
+                        self.surprise.labels(*labels).set(result.surprise)
+        for topic, severity in owned.items():
+            for name in ("warning", "critical"):
+                self.active.labels(topic, name).set(1.0 if severity == name else 0.0)
+        for topic in self._active.keys() - owned.keys():
+            self._drop(topic)
+        self._active = owned
+
+    def forget_partitions(self) -> None:
+        """Drop what is known of partitions, which have been taken away."""
+        self.lag.clear()
+        self.watermark.clear()
+
+    def _drop(self, topic: str) -> None:
+        for gauge in (self.ratio, self.negative, self.expected, self.surprise):
+            for window in WINDOW_NAMES.values():
+                if (topic, window) in gauge._metrics:
+                    gauge.remove(topic, window)
+        for severity in ("warning", "critical"):
+            self.active.remove(topic, severity)

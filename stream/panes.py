@@ -1,0 +1,121 @@
+"""Panes: mergeable sums of one topic over 60 s of event time.
+
+A pane is the unit that is stored: its record carries, per partition of the documents topic, the
+highest offset it has taken, so that an entry delivered twice counts once. Sums, offsets and story
+signatures stand in one record, hence are written together or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from stream.slices import Entry
+
+PANE = 60
+"""Seconds of event time."""
+
+# A record must stay under 16 KiB whatever the traffic. Beyond these numbers within one minute the
+# distinct counts are a floor; the sums of documents stay exact.
+MAX_STORIES = 200
+MAX_SOURCES = 120
+MAX_EVIDENCE = 3
+
+
+def pane_of(time: int) -> int:
+    """Start of the pane that holds this event time."""
+    return time - time % PANE
+
+
+@dataclass
+class Pane:
+    """What one topic's minute holds."""
+
+    counts: list[int] = field(default_factory=lambda: [0, 0, 0])
+    """documents by label: negative, neutral, positive"""
+    sentiment: int = 0
+    """sum of positive minus negative, in 1/10000"""
+    stories: set[str] = field(default_factory=set)
+    negative_stories: set[str] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
+    negative_sources: set[str] = field(default_factory=set)
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+    """the most negative documents, most negative first, one a story"""
+    offsets: dict[int, int] = field(default_factory=dict)
+    """highest offset taken, per partition of the documents topic"""
+
+    @property
+    def documents(self) -> int:
+        return sum(self.counts)
+
+    def add(self, entry: Entry) -> bool:
+        """Count the entry; False when it was counted before.
+
+        Entries of one partition come in the order of their offsets, repeats included, so one
+        number a partition tells a repeat from a new one.
+        """
+        if entry.offset <= self.offsets.get(entry.partition, -1):
+            return False
+        self.offsets[entry.partition] = entry.offset
+        self.counts[entry.label] += 1
+        self.sentiment += entry.sentiment
+        negative = entry.label == 0
+        _add(entry.story, negative, self.stories, self.negative_stories, MAX_STORIES)
+        _add(entry.source, negative, self.sources, self.negative_sources, MAX_SOURCES)
+        if negative and entry.evidence is not None:
+            self.evidence = strongest(
+                [*self.evidence, {**entry.evidence, "story": entry.story}], MAX_EVIDENCE
+            )
+        return True
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored record; sorted, so that equal panes have equal bytes."""
+        return {
+            "c": self.counts,
+            "s": self.sentiment,
+            "n": sorted(self.negative_stories),
+            "o": sorted(self.stories - self.negative_stories),
+            "ns": sorted(self.negative_sources),
+            "os": sorted(self.sources - self.negative_sources),
+            "e": self.evidence,
+            "k": {str(p): o for p, o in sorted(self.offsets.items())},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Pane:
+        """The pane of a stored record."""
+        return cls(
+            counts=list(data["c"]),
+            sentiment=data["s"],
+            stories={*data["n"], *data["o"]},
+            negative_stories=set(data["n"]),
+            sources={*data["ns"], *data["os"]},
+            negative_sources=set(data["ns"]),
+            evidence=list(data["e"]),
+            offsets={int(p): o for p, o in data["k"].items()},
+        )
+
+
+def _add(item: str, negative: bool, kept: set[str], kept_negative: set[str], limit: int) -> None:
+    """Add to ``kept``, and to its negative part.
+
+    Each part has its own limit, so that a flood of neutral texts does not hide the negative ones.
+    """
+    if negative:
+        if len(kept_negative) < limit:
+            kept_negative.add(item)
+            kept.add(item)
+    elif len(kept) - len(kept_negative) < limit:
+        kept.add(item)
+
+
+def strongest(evidence: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    """The most negative documents, one a story; ties go by id, so no order of arrival shows."""
+    kept: list[dict[str, Any]] = []
+    stories: set[str] = set()
+    for item in sorted(evidence, key=lambda item: (-item["negative"], item["id"])):
+        if item["story"] not in stories:
+            stories.add(item["story"])
+            kept.append(item)
+    return kept[:limit]

@@ -1,0 +1,264 @@
+"""Raw messages in; scored documents, slices and dead letters out. Pure but for the classifier."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from alerts.records import ModelName, utc
+from model.labels import SENTIMENTS, Sentiment, slug
+from stream.novelty import signature
+from stream.records import (
+    Document,
+    Monitored,
+    ScoredDocument,
+    SentimentScore,
+    TopicScore,
+)
+from stream.slices import SCALE, Entry, Mark, Progress, Slice, evidence_of, slices_of
+from stream.watchlist import Watchlist
+from stream.windows import HOUR
+
+MAX_AHEAD = 300
+"""Seconds a document may lie ahead of its arrival before its clock is not believed."""
+
+MAX_BYTES = 1_000_000
+"""Size of the largest message that is parsed at all."""
+
+
+class Score(Protocol):
+    """What a classifier says of one text."""
+
+    @property
+    def sentiment(self) -> Sentiment: ...
+    @property
+    def probabilities(self) -> tuple[float, float, float]: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def topic_probability(self) -> float: ...
+    @property
+    def lang(self) -> str: ...
+
+
+class TextClassifier(Protocol):
+    """Anything that scores texts, in their order."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    def classify(self, texts: Sequence[str]) -> Sequence[Score]: ...
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A message of the documents topic."""
+
+    partition: int
+    offset: int
+    value: bytes | None
+    arrived: float | None
+    """seconds since 1970; None where no clock is, as in replay"""
+    key: bytes | None = None
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that is no document, and why."""
+
+    raw: Raw
+    reason: str
+    code: str
+    """the kind of fault, of a small set"""
+
+
+@dataclass
+class Batch:
+    """What became of some messages; every one is in ``scored`` or in ``dead``."""
+
+    scored: list[tuple[Raw, ScoredDocument]] = field(default_factory=list)
+    slices: list[Slice] = field(default_factory=list)
+    progress: Progress | None = None
+    dead: list[DeadLetter] = field(default_factory=list)
+    clamped: int = 0
+
+
+class BadDocument(Exception):
+    """The bytes are no document."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def parse(value: bytes | None) -> Document:
+    """The document of these bytes.
+
+    Raises:
+        BadDocument: with a code (empty, too-large, encoding, json, schema) and a reason in words.
+    """
+    if not value:
+        raise BadDocument("empty", "the message is empty")
+    if len(value) > MAX_BYTES:
+        raise BadDocument("too-large", f"{len(value)} bytes, at most {MAX_BYTES} are taken")
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadDocument("encoding", f"not UTF-8 at byte {error.start}") from None
+    try:
+        data = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise BadDocument("json", f"not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise BadDocument("json", f"a JSON {type(data).__name__}, not an object")
+    try:
+        document = Document.model_validate(data)
+        # A lone surrogate is a valid JSON escape but no text that anyone can store or send.
+        document.model_dump_json()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise BadDocument("schema", f"{where}: {first['msg']}") from None
+    except (UnicodeError, ValueError) as error:
+        raise BadDocument("encoding", f"text cannot be encoded: {error}") from None
+    return document
+
+
+class Scorer:
+    """Turns raw messages into batches."""
+
+    def __init__(self, classifier: TextClassifier, watchlist: Watchlist, author_key: bytes) -> None:
+        """Author_key: key of the hash that stands for an author's handle."""
+        self.classifier = classifier
+        self.watchlist = watchlist
+        self.model = ModelName(name=classifier.name, version=classifier.version)
+        self._author_key = author_key
+        self._newest: datetime | None = None
+
+    def score(self, raws: Sequence[Raw], now: float | None) -> Batch:
+        """Score messages, which stand in the order of their offsets.
+
+        Args:
+            raws: the messages.
+            now: the wall clock, seconds; None in replay, where event time stands for it.
+        """
+        batch = Batch()
+        documents: list[tuple[Raw, Document, datetime]] = []
+        for raw in raws:
+            try:
+                document = parse(raw.value)
+                time, clamped = self._event_time(document, raw)
+            except BadDocument as error:
+                batch.dead.append(DeadLetter(raw, str(error), error.code))
+                continue
+            batch.clamped += clamped
+            documents.append((raw, document, time))
+        scores = self.classifier.classify([document.content for _, document, _ in documents])
+        entries: list[tuple[str, Entry]] = []
+        for (raw, document, time), score in zip(documents, scores, strict=True):
+            scored = self._scored(raw, document, time, score, now)
+            batch.scored.append((raw, scored))
+            entries += self._entries(raw, scored)
+        batch.slices = slices_of(entries)
+        batch.progress = _progress(((raw, time) for raw, _, time in documents), now)
+        return batch
+
+    def _event_time(self, document: Document, raw: Raw) -> tuple[datetime, bool]:
+        """Event time, and whether it had to be set: one bad clock must not push the stream's."""
+        time = document.published_at
+        if raw.arrived is not None:
+            arrived = utc(raw.arrived)
+            if time is None or (time - arrived).total_seconds() > MAX_AHEAD:
+                return arrived, True
+            return time, False
+        if time is None:
+            if self._newest is None:
+                raise BadDocument("schema", "published_at: needed where no document came before")
+            return self._newest, True
+        self._newest = time if self._newest is None else max(self._newest, time)
+        return time, False
+
+    def _scored(
+        self, raw: Raw, document: Document, time: datetime, score: Score, now: float | None
+    ) -> ScoredDocument:
+        negative, neutral, positive = score.probabilities
+        sentiment = SentimentScore.model_construct(
+            label=score.sentiment, negative=negative, neutral=neutral, positive=positive
+        )
+        topics = [f"class:{slug(score.topic)}"]
+        topics += self.watchlist.mentions(document.content, document.tags)
+        author = None if document.author is None else self._hashed(document.author)
+        return ScoredDocument.model_construct(
+            **{
+                **dict(document),
+                "author": author,
+                "lang": document.lang or score.lang,
+                "ingested_at": time if raw.arrived is None else utc(raw.arrived),
+                "event_time": time,
+                "scored_at": time if now is None else utc(now),
+                "sentiment": sentiment,
+                "topic": TopicScore.model_construct(
+                    label=score.topic, probability=score.topic_probability
+                ),
+                "monitored": tuple(
+                    Monitored.model_construct(topic=topic, sentiment=sentiment) for topic in topics
+                ),
+                "story": signature(document.content),
+                "model": self.model,
+            }
+        )
+
+    def _hashed(self, author: str) -> str:
+        return hmac.new(self._author_key, author.encode(), hashlib.sha256).hexdigest()[:16]
+
+    def _entries(self, raw: Raw, scored: ScoredDocument) -> Iterable[tuple[str, Entry]]:
+        who = scored.author or scored.source
+        source = hashlib.blake2b(who.encode(), digest_size=4).hexdigest()
+        time = int(scored.event_time.timestamp())
+        for monitored in scored.monitored:
+            sentiment = monitored.sentiment
+            label = SENTIMENTS.index(sentiment.label)
+            evidence = None
+            if label == 0:
+                evidence = evidence_of(
+                    scored.id,
+                    scored.title or scored.text,
+                    scored.url,
+                    scored.source,
+                    time,
+                    sentiment.negative,
+                )
+            yield (
+                monitored.topic,
+                Entry(
+                    raw.partition,
+                    raw.offset,
+                    time,
+                    label,
+                    round((sentiment.positive - sentiment.negative) * SCALE),
+                    scored.story,
+                    source,
+                    evidence,
+                ),
+            )
+
+
+def _progress(done: Iterable[tuple[Raw, datetime]], now: float | None) -> Progress | None:
+    newest: dict[int, int] = {}
+    hours = set()
+    for raw, time in done:
+        seconds = int(time.timestamp())
+        newest[raw.partition] = max(newest.get(raw.partition, seconds), seconds)
+        hours.add(seconds // HOUR)
+    if not newest:
+        return None
+    arrived = float(max(newest.values())) if now is None else now
+    return Progress({p: Mark(at, arrived) for p, at in newest.items()}, tuple(sorted(hours)))

@@ -1,0 +1,246 @@
+"""The worker: the Faust application with its two agents, and nothing but the wiring of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import faust
+import structlog
+from faust.types import TP, EventT, StreamT
+
+from stream.aggregator import Aggregator, AggregatorConfig, Output
+from stream.clients import servers
+from stream.dead_letters import headers
+from stream.metrics import Metrics
+from stream.publisher import Outgoing, Publisher
+from stream.scorer import Batch, Raw, Scorer
+from stream.settings import Settings
+from stream.slices import Tick, decode, encode
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 1.0
+
+
+class Topology:
+    """One worker's Faust app and what its agents work with."""
+
+    def __init__(
+        self, settings: Settings, scorer: Scorer, config: AggregatorConfig, metrics: Metrics
+    ) -> None:
+        """Wire everything up; nothing is started, nothing connects."""
+        self.settings = settings
+        self.scorer = scorer
+        self.config = config
+        self.metrics = metrics
+        self.aggregators: dict[int, Aggregator] = {}
+        self._heard: dict[int, float] = {}
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="score")
+        self._publisher: Publisher | None = None
+        # Nothing is stored there; Faust wants a folder all the same.
+        self.datadir = tempfile.mkdtemp(prefix="barograph-")
+        kafka = settings.kafka
+        self.app = faust.App(
+            kafka.app_id,
+            broker=[f"kafka://{server}" for server in servers(kafka.bootstrap)],
+            store="memory://",
+            datadir=self.datadir,
+            autodiscover=False,
+            web_enabled=False,
+            processing_guarantee="at_least_once",
+            topic_partitions=kafka.partitions,
+            topic_replication_factor=kafka.replication_factor,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            stream_wait_empty=False,
+            consumer_auto_offset_reset="earliest",
+            broker_session_timeout=kafka.session_timeout,
+            broker_heartbeat_interval=kafka.session_timeout / 4,
+            broker_rebalance_timeout=kafka.rebalance_timeout,
+            broker_request_timeout=max(40.0, kafka.rebalance_timeout + 10),
+            broker_commit_interval=1.0,
+            consumer_max_fetch_size=4 * 1024 * 1024,
+            producer_linger=0.02,
+        )
+        raw: dict[str, Any] = {
+            "key_type": bytes,
+            "value_type": bytes,
+            "key_serializer": "raw",
+            "value_serializer": "raw",
+            "allow_empty": True,
+        }
+        self._documents = self.app.topic(kafka.topics.documents, **raw)
+        self._slices = self.app.topic(kafka.topics.slices, **raw)
+        table = {"partitions": kafka.partitions}
+        self.panes = self.app.Table(f"{kafka.app_id}-panes", **table)
+        self.states = self.app.Table(f"{kafka.app_id}-states", **table)
+        self.app.agent(self._documents, name="score", concurrency=1)(self._score)
+        self.app.agent(self._slices, name="aggregate", concurrency=1)(self._aggregate)
+        self.app.timer(TICK_SECONDS, name="tick")(self._tick)
+        self.app.on_partitions_revoked.connect(self._revoked, weak=False)
+        self.app.on_before_shutdown.connect(self._shutdown, weak=False)
+
+    # Scoring
+
+    async def _score(self, stream: StreamT[bytes]) -> None:
+        worker = self.settings.worker
+        async for events in stream.take_events(worker.batch_size, within=worker.batch_wait):
+            # An exception would acknowledge the messages unread. What can go wrong with one of them
+            # is a dead letter; anything else is a fault that no message should be lost to.
+            while True:
+                try:
+                    await self._score_batch([raw_of(event) for event in events])
+                    break
+                except Exception:
+                    log.exception("batch-failed", size=len(events))
+                    await asyncio.sleep(1.0)
+
+    async def _score_batch(self, raws: list[Raw]) -> None:
+        loop = asyncio.get_running_loop()
+        started = time.monotonic()
+        batch = await loop.run_in_executor(self._executor, self.scorer.score, raws, time.time())
+        await self._publish(self._outgoing(batch))
+        now = time.time()
+        self.metrics.scored_batch(batch, len(raws), time.monotonic() - started, now)
+
+    def _outgoing(self, batch: Batch) -> list[Outgoing]:
+        topics = self.settings.kafka.topics
+        out = []
+        for letter in batch.dead:
+            raw = letter.raw
+            origin = headers(letter.reason, topics.documents, raw.partition, raw.offset)
+            out.append(Outgoing(topics.dead_letters, raw.key, raw.value or b"", 0, tuple(origin)))
+        for _, document in batch.scored:
+            out.append(Outgoing(topics.scored, document.id.encode(), document.to_json()))
+        for piece in batch.slices:
+            out.append(Outgoing(topics.slices, piece.topic.encode(), encode(piece)))
+        if batch.progress is not None:
+            value = encode(batch.progress)
+            for partition in range(self.settings.kafka.partitions):
+                out.append(Outgoing(topics.slices, None, value, partition))
+        return out
+
+    # Aggregation
+
+    async def _aggregate(self, stream: StreamT[bytes]) -> None:
+        async for event in stream.events():
+            partition = event.message.partition
+            self._heard[partition] = time.monotonic()
+            try:
+                message = decode(event.value)
+            except ValueError:
+                # Only this program writes here; a later version's message is not ours to count.
+                log.error("unknown-slice", partition=partition, offset=event.message.offset)
+                continue
+            output = self._aggregator(partition).handle(message)
+            await self._publish(self._results(output))
+            self._store(output)
+            self.metrics.late.inc(output.late)
+            self.metrics.repeated.inc(output.repeated)
+
+    def _aggregator(self, partition: int) -> Aggregator:
+        aggregator = self.aggregators.get(partition)
+        if aggregator is None:
+            aggregator = Aggregator(partition, self.config)
+            aggregator.restore(self.panes.items(), self.states.items())
+            self.aggregators[partition] = aggregator
+        return aggregator
+
+    def _results(self, output: Output) -> list[Outgoing]:
+        topics = self.settings.kafka.topics
+        out = [Outgoing(topics.windows, w.topic.encode(), w.to_json()) for w in output.windows]
+        out += [Outgoing(topics.alerts, a.id.encode(), a.to_json()) for a in output.alerts]
+        return out
+
+    def _store(self, output: Output) -> None:
+        """Write what a restart needs, in the one order that bears being cut off anywhere."""
+        for key, record in output.panes.items():
+            self.panes[key] = record
+        for key, record in output.states.items():
+            self.states[key] = record
+        for key in output.expired:
+            self.panes.pop(key, None)
+
+    # Around them
+
+    async def _publish(self, messages: list[Outgoing]) -> None:
+        if self._publisher is None:
+            self._publisher = Publisher(",".join(servers(self.settings.kafka.bootstrap)))
+        await self._publisher.publish(messages)
+
+    async def _tick(self) -> None:
+        """Tell the clock to partitions that hear nothing else, and show the metrics."""
+        if not self.ready()["partitions"]:
+            return
+        now = time.monotonic()
+        ticks = []
+        for place in self._assigned():
+            if place.topic == self.settings.kafka.topics.slices:
+                heard = self._heard.setdefault(place.partition, now)
+                if now - heard > self.settings.worker.idle_after:
+                    self._heard[place.partition] = now - self.settings.worker.idle_after + 5.0
+                    ticks.append(
+                        Outgoing(place.topic, None, encode(Tick(time.time())), place.partition)
+                    )
+        await self._publish(ticks)
+        self.metrics.topics(self.aggregators.values())
+        self._show_lag()
+
+    def _show_lag(self) -> None:
+        for place in self._assigned():
+            end = self.app.consumer.highwater(place)
+            at = self.app.consumer._read_offset.get(place)
+            if end is not None:
+                self.metrics.lag.labels(place.topic, str(place.partition)).set(
+                    max(end - 1 - (-1 if at is None else at), 0)
+                )
+
+    def _assigned(self) -> set[TP]:
+        topics = self.settings.kafka.topics
+        return {
+            place
+            for place in self.app.consumer.assignment()
+            if place.topic in (topics.documents, topics.slices)
+        }
+
+    def ready(self) -> Mapping[str, bool]:
+        """What ``/readyz`` asks for."""
+        with contextlib.suppress(Exception):
+            return {
+                "partitions": bool(self._assigned()) and not self.app.in_recovery,
+                "model": True,
+                "broker": _reachable(self.settings.kafka.bootstrap),
+            }
+        return {"partitions": False, "model": True, "broker": False}
+
+    async def _revoked(self, app: Any, revoked: set[TP], **_: Any) -> None:
+        self.aggregators.clear()
+        self._heard.clear()
+        self.metrics.forget_partitions()
+        self.metrics.topics(())
+
+    async def _shutdown(self, app: Any, **_: Any) -> None:
+        if self._publisher is not None:
+            await self._publisher.stop()
+
+
+def raw_of(event: EventT[bytes]) -> Raw:
+    """A message of the documents topic as the scorer takes it."""
+    message = event.message
+    arrived = message.timestamp / 1000 if message.timestamp else time.time()
+    return Raw(message.partition, message.offset, message.value, arrived, message.key)
+
+
+def _reachable(bootstrap: str) -> bool:
+    for server in servers(bootstrap):
+        host, _, port = server.rpartition(":")
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1.0):
+            return True
+    return False

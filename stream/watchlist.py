@@ -1,0 +1,149 @@
+"""The watchlist: which documents mention which watched entries.
+
+All names and keywords of all entries are sought at once (Aho-Corasick), as whole words; a word
+without spaces around it, as in Chinese, counts wherever it stands. A ticker counts as a cashtag
+(``$AAPL``), as a tag of the document, or in capitals as a word of at least two letters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from ahocorasick_rs import AhoCorasick
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+_CASHTAG = re.compile(r"(?<![\w$])\$([A-Za-z][A-Za-z.]{0,9})\b")
+_CAPITALS = re.compile(r"(?<![\w$.])[A-Z]{2,6}(?![\w])")
+
+# Capitals that are words more often than companies; these tickers count as cashtags or tags only.
+_WORDS = frozenset(
+    "ALL AM ARE AT BE BIG CAN CEO CFO CPI DD DO EPS ETF EU FOR FX GDP GO HAS HE IN IPO IT "
+    "LOW ME NEW NEXT NOW OF ON ONE OR OUT PM REAL RUN SEC SEE SO SP TV UK UP US USA "
+    "USD WELL YOU".split()
+)
+
+
+class WatchlistError(Exception):
+    """The watchlist is wrong; the message says in one line what to change."""
+
+
+class Entry(BaseModel):
+    """One watched company, sector, market or word."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+    names: tuple[Annotated[str, Field(min_length=2)], ...] = ()
+    tickers: tuple[Annotated[str, Field(pattern=r"^[A-Z0-9.]{1,10}$")], ...] = ()
+    keywords: tuple[Annotated[str, Field(min_length=2)], ...] = ()
+    exclude: tuple[Annotated[str, Field(min_length=2)], ...] = ()
+    match: Literal["mentions", "all"] = "mentions"
+
+    @model_validator(mode="after")
+    def _finds_something(self) -> Entry:
+        if self.match == "mentions" and not (self.names or self.tickers or self.keywords):
+            raise ValueError(f"entry {self.id} needs names, tickers, keywords or 'match: all'")
+        return self
+
+    @property
+    def topic(self) -> str:
+        """The monitored topic of the entry."""
+        return f"watch:{self.id}"
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    topics: tuple[Entry, ...]
+
+
+class Watchlist:
+    """Finds the entries a text mentions."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        """Raises WatchlistError when two entries share an id."""
+        self.entries = tuple(entries)
+        ids = [entry.id for entry in entries]
+        for identity in ids:
+            if ids.count(identity) > 1:
+                raise WatchlistError(f"watchlist: the id {identity} occurs twice")
+        self._always = {i for i, e in enumerate(entries) if e.match == "all"}
+        self._tickers: dict[str, set[int]] = {}
+        self._tags: dict[str, set[int]] = {}
+        words: dict[str, set[tuple[int, bool]]] = {}
+        for i, entry in enumerate(entries):
+            for ticker in entry.tickers:
+                self._tickers.setdefault(ticker, set()).add(i)
+            for tag in (entry.id, *entry.tickers):
+                self._tags.setdefault(tag.casefold(), set()).add(i)
+            for word in (*entry.names, *entry.keywords):
+                words.setdefault(word.casefold(), set()).add((i, True))
+            for word in entry.exclude:
+                words.setdefault(word.casefold(), set()).add((i, False))
+        self._words = list(words.items())
+        self._automaton = AhoCorasick([word for word, _ in self._words]) if words else None
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The monitored topics of all entries."""
+        return tuple(entry.topic for entry in self.entries)
+
+    def mentions(self, text: str, tags: Iterable[str] = ()) -> list[str]:
+        """The monitored topics of the entries this text is about, in the watchlist's order."""
+        found = set(self._always)
+        excluded: set[int] = set()
+        for tag in tags:
+            found |= self._tags.get(tag.casefold(), set())
+        if self._tickers:
+            for ticker in _CASHTAG.findall(text):
+                found |= self._tickers.get(ticker.upper(), set())
+            for ticker in _CAPITALS.findall(text):
+                if ticker not in _WORDS:
+                    found |= self._tickers.get(ticker, set())
+        if self._automaton is not None:
+            folded = text.casefold()
+            matches = self._automaton.find_matches_as_indexes(folded, overlapping=True)
+            for which, start, end in matches:
+                if _is_word(folded, start, end):
+                    for i, wanted in self._words[which][1]:
+                        (found if wanted else excluded).add(i)
+        return [self.entries[i].topic for i in sorted(found - excluded)]
+
+
+def _is_word(text: str, start: int, end: int) -> bool:
+    """Whether no letter or digit continues the match on either side.
+
+    Scripts without spaces (here: anything from U+2E80 on) have no such borders.
+    """
+    return not (
+        (start > 0 and _joins(text[start - 1], text[start]))
+        or (end < len(text) and _joins(text[end - 1], text[end]))
+    )
+
+
+def _joins(left: str, right: str) -> bool:
+    return left.isalnum() and right.isalnum() and left < "\u2e80" and right < "\u2e80"
+
+
+def load(path: Path | None) -> Watchlist:
+    """The watchlist of a YAML file; None is an empty one.
+
+    Raises:
+        WatchlistError: the file cannot be read or is wrong; one line says where.
+    """
+    if path is None:
+        return Watchlist(())
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Watchlist(_File.model_validate(data).topics)
+    except OSError as error:
+        raise WatchlistError(f"cannot read watchlist {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise WatchlistError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "topics"
+        raise WatchlistError(f"{path}, {where}: {first['msg']}") from None

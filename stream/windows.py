@@ -1,0 +1,263 @@
+"""One topic's panes, and the windows made of them.
+
+Aligned windows (published, so that they add up) and trailing windows (tested) are running sums over
+the panes: what enters is added, what leaves is subtracted. Both can be rebuilt from the stored
+panes, so nothing but panes is stored of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from alerts.records import Window, utc
+from alerts.spikes import Counts
+from stream.novelty import NoveltyIndex
+from stream.panes import PANE, Pane, pane_of, strongest
+from stream.slices import SCALE, Entry
+
+HOUR = 3600
+DAY = 24 * HOUR
+
+ALIGNED = (300, HOUR, DAY)
+"""Lengths of the published windows, seconds."""
+
+TRAILING = (300, 900, HOUR, DAY)
+"""Lengths of the tested windows, seconds."""
+
+HORIZON = 25 * HOUR
+"""Seconds a document may lag behind the watermark and still be counted."""
+
+RETENTION = DAY + 2 * HORIZON
+"""Seconds a pane is kept: a day's window stays open for the horizon after its end, and whether a
+story in it is new is decided by the horizon before its start."""
+
+
+Past = Callable[[int], tuple[float, float] | None]
+"""Rate an hour and overdispersion that were known at a time; None before the first hour."""
+
+
+@dataclass
+class Totals:
+    """Sums over some panes."""
+
+    counts: list[int] = field(default_factory=lambda: [0, 0, 0])
+    sentiment: int = 0
+    stories: int = 0
+    negative_stories: int = 0
+
+    @property
+    def documents(self) -> int:
+        return sum(self.counts)
+
+    @property
+    def mean_sentiment(self) -> float:
+        """Mean of positive minus negative, -1 to 1; 0 of nothing."""
+        documents = self.documents
+        return round(self.sentiment / (SCALE * documents), 6) if documents else 0.0
+
+    def add(self, other: Totals, sign: int = 1) -> None:
+        """Add the other sums, or with -1 take them away."""
+        for label in range(3):
+            self.counts[label] += sign * other.counts[label]
+        self.sentiment += sign * other.sentiment
+        self.stories += sign * other.stories
+        self.negative_stories += sign * other.negative_stories
+
+
+@dataclass
+class Trailing:
+    """The sums of ``seconds`` up to the last closed pane."""
+
+    seconds: int
+    totals: Totals = field(default_factory=Totals)
+
+
+class TopicWindows:
+    """All windows of one topic."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self.panes: dict[int, Pane] = {}
+        self.closed_to: int | None = None
+        """end of the last pane that the trailing windows hold"""
+        self.final_to: int | None = None
+        """watermark up to which windows have been made final; those are never touched again"""
+        self._own: dict[int, Totals] = {}
+        """a pane's sums, its stories counted where they are new"""
+        self._all = NoveltyIndex(HORIZON)
+        self._negative = NoveltyIndex(HORIZON)
+        self._aligned: dict[tuple[int, int], Totals] = {}
+        self._sources: dict[tuple[int, int], set[str]] = {}
+        self._trailing = [Trailing(seconds) for seconds in TRAILING]
+        self._dirty: set[tuple[int, int]] = set()
+
+    def add(self, entry: Entry) -> int | None:
+        """Count the entry; returns the start of its pane, or None when it is a repeat."""
+        start = pane_of(entry.time)
+        pane = self.panes.get(start)
+        if pane is None:
+            pane = self.panes[start] = Pane()
+        known = entry.story in pane.stories
+        known_negative = entry.story in pane.negative_stories
+        if not pane.add(entry):
+            return None
+        change = Totals(sentiment=entry.sentiment)
+        change.counts[entry.label] = 1
+        self._apply(start, change)
+        if not known and entry.story in pane.stories:
+            self._note(self._all, entry.story, start, negative=False)
+        if not known_negative and entry.story in pane.negative_stories:
+            self._note(self._negative, entry.story, start, negative=True)
+        if entry.source in pane.sources:
+            for key in self._open(start):
+                self._sources.setdefault(key, set()).add(entry.source)
+        return start
+
+    def restore(self, start: int, pane: Pane) -> None:
+        """Take up a stored pane; order does not matter."""
+        self.panes[start] = pane
+        self._apply(start, Totals(list(pane.counts), pane.sentiment))
+        for story in pane.stories:
+            self._note(self._all, story, start, negative=False)
+        for story in pane.negative_stories:
+            self._note(self._negative, story, start, negative=True)
+        for key in self._open(start):
+            self._sources.setdefault(key, set()).update(pane.sources)
+
+    def _open(self, start: int) -> list[tuple[int, int]]:
+        """The aligned windows, as (seconds, start), that hold the pane and may still change."""
+        keys = [(seconds, start - start % seconds) for seconds in ALIGNED]
+        if self.final_to is None:
+            return keys
+        return [key for key in keys if sum(key) + HORIZON > self.final_to]
+
+    def _note(self, index: NoveltyIndex, story: str, pane: int, *, negative: bool) -> None:
+        for owner, delta in index.insert(story, pane):
+            change = Totals(negative_stories=delta) if negative else Totals(stories=delta)
+            self._apply(owner, change)
+
+    def _apply(self, start: int, change: Totals) -> None:
+        """Bring a change of one pane into every sum that holds the pane."""
+        self._own.setdefault(start, Totals()).add(change)
+        for key in self._open(start):
+            self._aligned.setdefault(key, Totals()).add(change)
+            self._dirty.add(key)
+        if self.closed_to is not None and start < self.closed_to:
+            for trailing in self._trailing:
+                if start >= self.closed_to - trailing.seconds:
+                    trailing.totals.add(change)
+
+    def close(self, end: int) -> None:
+        """Move the trailing windows to end at ``end``, a pane's border."""
+        if self.closed_to is not None and end <= self.closed_to:
+            return
+        before = self.closed_to
+        for trailing in self._trailing:
+            if before is None or end - before >= trailing.seconds:
+                trailing.totals = Totals()
+                entering = self._between(end - trailing.seconds, end)
+            else:
+                for start in self._between(before - trailing.seconds, end - trailing.seconds):
+                    trailing.totals.add(self._own[start], -1)
+                entering = self._between(before, end)
+            for start in entering:
+                trailing.totals.add(self._own[start])
+        self.closed_to = end
+
+    def _between(self, low: int, high: int) -> Iterator[int]:
+        """Starts of the panes in ``[low, high)``."""
+        if (high - low) // PANE < len(self.panes):
+            return (start for start in range(low, high, PANE) if start in self.panes)
+        return (start for start in self.panes if low <= start < high)
+
+    def trailing(self) -> dict[int, Counts]:
+        """The tested counts by window length; sources are left out, being costly."""
+        return {
+            t.seconds: Counts(
+                documents=t.totals.documents,
+                stories=t.totals.stories,
+                negative_stories=t.totals.negative_stories,
+                mean_sentiment=t.totals.mean_sentiment,
+                negative=t.totals.counts[0],
+            )
+            for t in self._trailing
+        }
+
+    def negative_sources(self, seconds: int) -> int:
+        """Distinct sources of negative documents in the trailing window."""
+        if self.closed_to is None:
+            return 0
+        found: set[str] = set()
+        for start in self._between(self.closed_to - seconds, self.closed_to):
+            found |= self.panes[start].negative_sources
+        return len(found)
+
+    def evidence(self, seconds: int, limit: int) -> list[dict[str, Any]]:
+        """The most negative stories of the trailing window."""
+        if self.closed_to is None:
+            return []
+        found: list[dict[str, Any]] = []
+        for start in self._between(self.closed_to - seconds, self.closed_to):
+            found += self.panes[start].evidence
+        return strongest(found, limit)
+
+    def negative_stories(self, seconds: int, start: int) -> int:
+        """Distinct negative stories of one aligned window."""
+        totals = self._aligned.get((seconds, start))
+        return 0 if totals is None else totals.negative_stories
+
+    def expect(self, time: int) -> None:
+        """Mark the windows that begin at ``time`` or later: their expectation has changed."""
+        self._dirty.update(key for key in self._aligned if key[1] >= time)
+
+    def changed(self, past: Past) -> list[Window]:
+        """The windows that changed since the last call, in order."""
+        keys, self._dirty = sorted(self._dirty), set()
+        return [self._window(key, past, final=False) for key in keys]
+
+    def finish(self, watermark: int, past: Past) -> list[Window]:
+        """The windows that have become final, in order; they are dropped here."""
+        self.final_to = watermark
+        final = sorted(key for key in self._aligned if sum(key) + HORIZON <= watermark)
+        windows = [self._window(key, past, final=True) for key in final]
+        for key in final:
+            del self._aligned[key]
+            self._sources.pop(key, None)
+            self._dirty.discard(key)
+        return windows
+
+    def expire(self, watermark: int) -> list[int]:
+        """Drop the panes that no window can need any more; returns their starts."""
+        old = sorted(start for start in self.panes if start + RETENTION < watermark)
+        for start in old:
+            pane = self.panes.pop(start)
+            self._own.pop(start, None)
+            for story in pane.stories:
+                self._all.forget(story, start)
+            for story in pane.negative_stories:
+                self._negative.forget(story, start)
+        return old
+
+    def _window(self, key: tuple[int, int], past: Past, *, final: bool) -> Window:
+        seconds, start = key
+        totals = self._aligned[key]
+        known = past(start)
+        expected = None if known is None else round(known[0] * seconds / HOUR, 4)
+        return Window(
+            topic=self.topic,
+            start=utc(start),
+            end=utc(start + seconds),
+            documents=totals.documents,
+            stories=totals.stories,
+            sources=len(self._sources.get(key, ())),
+            negative=totals.counts[0],
+            neutral=totals.counts[1],
+            positive=totals.counts[2],
+            negative_stories=totals.negative_stories,
+            mean_sentiment=totals.mean_sentiment,
+            expected_negative_stories=expected,
+            revision=totals.documents,
+            final=final,
+        )

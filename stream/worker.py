@@ -1,0 +1,82 @@
+"""The worker as a process: what it loads, what it serves, how it ends."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import warnings
+
+import structlog
+
+from model.classifier import Classifier
+from model.labels import TOPICS, slug
+from stream.aggregator import AggregatorConfig
+from stream.health import HealthServer
+from stream.metrics import Metrics
+from stream.scorer import Scorer
+from stream.settings import Settings
+from stream.topics import create
+from stream.watchlist import load
+
+log = structlog.get_logger(__name__)
+
+
+def build_scorer(settings: Settings) -> Scorer:
+    """The scorer of these settings, its model loaded.
+
+    Raises:
+        ModelError: the model cannot be used.
+        WatchlistError: the watchlist is wrong.
+    """
+    watchlist = load(settings.watchlist)
+    classifier = Classifier.load(settings.model, settings.worker.classify_threads)
+    return Scorer(classifier, watchlist, settings.author_key.get_secret_value().encode())
+
+
+def config_of(
+    settings: Settings, scorer: Scorer, partitions: int | None = None
+) -> AggregatorConfig:
+    """What the aggregators of these settings depend on; ``partitions`` overrides theirs."""
+    count = partitions or settings.kafka.partitions
+    return AggregatorConfig(
+        topics=(*(f"class:{slug(topic)}" for topic in TOPICS), *scorer.watchlist.topics),
+        detector=settings.detector,
+        model=scorer.model,
+        config_version=settings.config_version,
+        slice_partitions=count,
+        document_partitions=count,
+        allowed_lateness=settings.worker.allowed_lateness,
+        idle_after=settings.worker.idle_after,
+    )
+
+
+def run(settings: Settings) -> None:
+    """Run a worker until SIGTERM or SIGINT; returns by raising SystemExit.
+
+    Raises:
+        BrokerUnreachable, TopicError: the topics cannot be made.
+        ModelError, WatchlistError: see ``build_scorer``.
+    """
+    # Faust takes a second or two to import; commands that need none of it should not pay for it.
+    import faust
+
+    from stream.topology import Topology
+
+    create(settings)
+    scorer = build_scorer(settings)
+    metrics = Metrics()
+    topology = Topology(settings, scorer, config_of(settings, scorer), metrics)
+    health = HealthServer(
+        settings.http.host, settings.http.worker_port, metrics.registry, topology.ready
+    )
+    log.info("worker", metrics=f"http://{settings.http.host}:{health.port}/metrics")
+    warnings.simplefilter("ignore", ResourceWarning)
+    logging.getLogger("faust").setLevel(logging.WARNING)
+    worker = faust.Worker(
+        topology.app, loglevel="WARN", quiet=True, redirect_stdouts=False, console_port=0
+    )
+    try:
+        worker.execute_from_commandline()
+    finally:
+        health.stop()
+        shutil.rmtree(topology.datadir, ignore_errors=True)
