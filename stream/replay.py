@@ -33,7 +33,7 @@ def replay(
     scorer: Scorer,
     config: AggregatorConfig,
     on_scored: Callable[[ScoredDocument], None] = lambda _: None,
-    on_batch: Callable[[int], None] = lambda _: None,
+    on_batch: Callable[[int], object] = lambda _: None,
 ) -> Replay:
     """Run documents, in the order of their rows, through scorer and aggregator.
 

@@ -1,0 +1,326 @@
+"""The command ``barograph``. Exit status: 0 done, 1 failed, 2 wrong usage or settings."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from stream.settings import Settings, SettingsError, load
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Barograph watches what is written about markets and tells when a mood turns.",
+    epilog="Start with: barograph up --demo",
+)
+topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
+letters_app = typer.Typer(no_args_is_help=True, help="Messages that were no documents.")
+db_app = typer.Typer(no_args_is_help=True, help="The database.")
+app.add_typer(topics_app, name="topics")
+app.add_typer(letters_app, name="dead-letters")
+app.add_typer(db_app, name="db")
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Settings file (YAML).", show_default=False)
+]
+Bootstrap = Annotated[
+    str | None,
+    typer.Option("--bootstrap", "-b", help="Kafka, host:port.", show_default=False),
+]
+Input = Annotated[Path, typer.Argument(help="JSON lines or CSV, also .gz; - is standard input.")]
+
+
+class Failure(Exception):
+    """A command could not do what it was asked; its message is one line for the user."""
+
+
+def _settings(config: Path | None, bootstrap: str | None = None, **options: Any) -> Settings:
+    if bootstrap is not None:
+        options["kafka"] = {"bootstrap": bootstrap}
+    return load(config, **{key: value for key, value in options.items() if value is not None})
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    yield stop
+
+
+@app.command(epilog="Examples: barograph up --demo   |   barograph up -b kafka:9092 -c s.yaml")
+def up(
+    demo: Annotated[bool, typer.Option("--demo", help="Play the demonstration stream.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="With --demo: end when the alert has been delivered.")
+    ] = False,
+    bootstrap: Bootstrap = None,
+    config: Config = None,
+) -> None:
+    """Run everything on this machine: broker (unless --bootstrap), worker, recorder and desk."""
+    from stream.up import up as run
+
+    if once and not demo:
+        raise SettingsError("--once needs --demo: without it no alert is known to come")
+    # A SIGTERM must stop the children too, so it takes the way of Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run(config, bootstrap, demo=demo, once=once, say=lambda line: print(line, flush=True))
+    except KeyboardInterrupt:
+        print("\nStopped.")
+
+
+@app.command()
+def worker(config: Config = None, bootstrap: Bootstrap = None) -> None:
+    """Score documents, sum them over windows, and raise alerts."""
+    from stream.worker import run
+
+    run(_settings(config, bootstrap))
+
+
+@app.command()
+def recorder(config: Config = None, bootstrap: Bootstrap = None) -> None:
+    """Copy windows and alerts from Kafka to SQL, and deliver alerts in direct mode."""
+    from prometheus_client import REGISTRY
+
+    from alerts.recorder import Recorder
+    from alerts.store import open_engine
+    from stream.health import HealthServer
+
+    settings = _settings(config, bootstrap)
+    kafka = settings.kafka
+    engine = open_engine(settings.database_url)
+    recording = Recorder(
+        bootstrap=kafka.bootstrap,
+        windows=kafka.topics.windows,
+        alerts=kafka.topics.alerts,
+        engine=engine,
+        group=f"{kafka.app_id}-recorder",
+        delivery=settings.delivery,
+    )
+    health = HealthServer(
+        settings.http.host,
+        settings.http.recorder_port,
+        REGISTRY,
+        lambda: {"recorder": recording.ready()},
+    )
+    with _stopping() as stop:
+        try:
+            recording.run(stop)
+        finally:
+            health.stop()
+            engine.dispose()
+
+
+@app.command()
+def desk(config: Config = None) -> None:
+    """Serve the page, the API, and the relay for Alertmanager."""
+    import uvicorn
+
+    from alerts.desk import create_app
+    from alerts.schema import upgrade
+    from alerts.store import open_engine, reachable
+
+    settings = _settings(config)
+    engine = open_engine(settings.database_url)
+    upgrade(engine)
+    application = create_app(engine, settings.delivery, lambda: reachable(engine))
+    uvicorn.run(
+        application,
+        host=settings.http.host,
+        port=settings.http.desk_port,
+        log_level="warning",
+    )
+
+
+@app.command(epilog="Example: barograph send posts.jsonl.gz --source forum")
+def send(
+    file: Input,
+    source: Annotated[str | None, typer.Option(help="Source of rows that name none.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Send so many rows.")] = None,
+    config: Config = None,
+    bootstrap: Bootstrap = None,
+) -> None:
+    """Send documents from a file to Kafka."""
+    from stream.send import send as run
+
+    report = run(file, _settings(config, bootstrap), limit=limit, source=source)
+    print(f"{report.sent} sent in {report.seconds:.1f} s, {report.skipped} skipped")
+    if report.skipped:
+        raise Failure(f"too large for Kafka, not sent: lines {report.skipped_lines}")
+
+
+@app.command(epilog='Example: barograph classify "Shares plunge after profit warning"')
+def classify(
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts to score.")] = None,
+    input: Annotated[Path | None, typer.Option(help="Rows with a text each.")] = None,
+    output: Annotated[Path | None, typer.Option(help="JSON lines; default: printed.")] = None,
+    model: Annotated[Path | None, typer.Option(help="A model folder.")] = None,
+) -> None:
+    """Score texts: a row out is the row in, with sentiment, topic and language."""
+    from stream.classify import classify as run
+
+    if bool(texts) == bool(input):
+        raise SettingsError("give either texts or --input FILE")
+    run(texts or [], input, output, model)
+
+
+@app.command(epilog="Example: barograph replay 2021-05.jsonl.gz --alerts alerts.jsonl")
+def replay(
+    file: Input,
+    watchlist: Annotated[Path | None, typer.Option(help="Watchlist YAML.")] = None,
+    scored: Annotated[Path | None, typer.Option(help="Write scored documents here.")] = None,
+    windows: Annotated[Path | None, typer.Option(help="Write windows here.")] = None,
+    alerts: Annotated[Path | None, typer.Option(help="Write alert transitions here.")] = None,
+    config: Config = None,
+) -> None:
+    """Run a file through the worker's own code, without Kafka, in event time."""
+    from stream.replaying import replay_file
+
+    settings = _settings(config, watchlist=watchlist)
+    result = replay_file(file, settings, scored, windows, alerts)
+    for alert in result.alerts:
+        print(f"{alert.window.end:%Y-%m-%d %H:%M}  {alert.state}  {alert.severity}  ", end="")
+        print(alert.summary)
+    print(
+        f"{result.documents} documents, {len(result.dead)} dead letters, {result.late} late, "
+        f"{len(result.windows)} windows, {len(result.alerts)} alert transitions"
+    )
+
+
+@topics_app.command("create")
+def topics_create(config: Config = None, bootstrap: Bootstrap = None) -> None:
+    """Make the topics that are missing."""
+    from stream.topics import create
+
+    made = create(_settings(config, bootstrap))
+    print("\n".join(f"made {name}" for name in made) or "all topics are there")
+
+
+@topics_app.command("describe")
+def topics_describe(config: Config = None, bootstrap: Bootstrap = None) -> None:
+    """List the topics as they are."""
+    from stream.topics import describe
+
+    for row in describe(_settings(config, bootstrap)):
+        if row.exists:
+            print(
+                f"{row.name:28} {row.partitions:4} partitions  x{row.replication_factor}  "
+                f"{row.retention_hours} h"
+            )
+        else:
+            print(f"{row.name:28} missing: barograph topics create")
+
+
+@letters_app.command("list")
+def letters_list(
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
+    config: Config = None,
+    bootstrap: Bootstrap = None,
+) -> None:
+    """List dead letters with their reasons."""
+    from stream.dead_letters import list_dead_letters
+
+    for letter in list_dead_letters(_settings(config, bootstrap), limit):
+        start = letter.value[:60].decode("utf-8", "replace")
+        origin = f"{letter.topic}/{letter.partition}@{letter.offset}"
+        print(f"{letter.number:8}  {letter.time:%F %T}  {origin}  {letter.reason}  {start!r}")
+
+
+@letters_app.command("replay")
+def letters_replay(
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    number: Annotated[list[int] | None, typer.Option(help="This one; may be repeated.")] = None,
+    config: Config = None,
+    bootstrap: Bootstrap = None,
+) -> None:
+    """Send dead letters back to where they came from."""
+    from stream.dead_letters import replay_dead_letters
+
+    count = replay_dead_letters(_settings(config, bootstrap), limit, number or None)
+    print(f"{count} sent back")
+
+
+@db_app.command("upgrade")
+def db_upgrade(config: Config = None) -> None:
+    """Bring the database to this version."""
+    from alerts.schema import upgrade
+
+    settings = _settings(config)
+    upgrade(settings.database_url)
+    print("the database is up to date")
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a command may raise for the user to read; imported when something was raised."""
+    from sqlalchemy.exc import OperationalError
+
+    from alerts.schema import SchemaError
+    from model.classifier import ModelError
+    from stream.broker import BrokerError
+    from stream.clients import BrokerUnreachable
+    from stream.dead_letters import DeadLetterError
+    from stream.rows import RowsError
+    from stream.send import SendError
+    from stream.topics import TopicError
+    from stream.up import UpError
+
+    return (
+        Failure,
+        OSError,
+        OperationalError,
+        SchemaError,
+        ModelError,
+        BrokerError,
+        BrokerUnreachable,
+        DeadLetterError,
+        RowsError,
+        SendError,
+        TopicError,
+        UpError,
+    )
+
+
+def _mistakes() -> tuple[type[Exception], ...]:
+    """What is a mistake in the command or its settings."""
+    from sqlalchemy.exc import ArgumentError
+
+    from stream.watchlist import WatchlistError
+
+    return SettingsError, WatchlistError, ArgumentError
+
+
+def main() -> None:
+    """Run the command line; an error that a user can mend is one line, not a traceback."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        app()
+    except Exception as error:
+        if isinstance(error, _mistakes()):
+            status = 2
+        elif isinstance(error, _failures()):
+            status = 1
+        else:
+            raise
+        print(f"barograph: {error}", file=sys.stderr)
+        sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,291 @@
+"""Everything on one machine: the broker, the worker, the recorder and the desk as children.
+
+Each child is the command that one would run by hand, with the settings in a file of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from alerts.records import Alert
+from alerts.store import list_alerts, open_engine
+from stream.broker import EmbeddedBroker, free_port
+from stream.clients import producer
+from stream.demo import WATCHLIST, documents
+from stream.settings import Settings, load
+from stream.topics import create
+
+START_SECONDS = 90.0
+ALERT_SECONDS = 120.0
+STOP_SECONDS = 15.0
+POLL = 0.2
+
+PROCESSES = ("worker", "recorder", "desk")
+
+
+class UpError(Exception):
+    """Something did not come up, or did not happen; the message says what."""
+
+
+class Receiver:
+    """A webhook target on this machine that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.deliveries: list[dict[str, Any]] = []
+        self.changed = threading.Event()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                receiver.deliveries.append(json.loads(body))
+                receiver.changed.set()
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                """What arrives is shown by ``up`` itself."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Child:
+    """A barograph process, its output kept in a file."""
+
+    def __init__(self, name: str, config: Path, folder: Path) -> None:
+        self.name = name
+        self._log = folder / f"{name}.log"
+        with self._log.open("wb") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "stream.cli", name, "--config", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C is for the parent, which stops its children in order.
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """Raises UpError when the process has ended."""
+        status = self._process.poll()
+        if status is not None:
+            tail = self._log.read_text(errors="replace").strip().splitlines()[-15:]
+            raise UpError(f"the {self.name} ended with status {status}:\n  " + "\n  ".join(tail))
+
+    def stop(self) -> None:
+        """Ask it to stop, and make it when it does not."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def up(
+    config: Path | None,
+    bootstrap: str | None,
+    *,
+    demo: bool,
+    once: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Run everything until interrupted, or with ``once`` until the alert has been delivered.
+
+    Args:
+        config: the settings file.
+        bootstrap: a Kafka to use instead of the embedded broker.
+        demo: play the demonstration stream, with a database and a receiver of its own.
+        once: end after the first alert.
+        say: prints a line for the user.
+
+    Raises:
+        UpError: a process did not come up or ended, or the alert did not come.
+        SettingsError, BrokerError, BrokerUnreachable, TopicError: as they say.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="barograph-")))
+        receiver = Receiver()
+        stack.callback(receiver.stop)
+        options: dict[str, Any] = {}
+        if bootstrap is None:
+            broker = EmbeddedBroker()
+            say("Starting the embedded broker (in memory: for trying out only) …")
+            broker.start()
+            stack.callback(broker.stop)
+            # There a group takes the whole time-out to form.
+            options["kafka"] = {"bootstrap": broker.bootstrap, "rebalance_timeout": 3.0}
+        else:
+            options["kafka"] = {"bootstrap": bootstrap}
+        if demo:
+            options |= _demo_options(folder, receiver, options["kafka"])
+        settings = _with_free_ports(config, options)
+        written = _write(settings, folder)
+        create(settings)
+        say("Starting worker, recorder and desk …")
+        children = [Child(name, written, folder) for name in PROCESSES]
+        for child in children:
+            stack.callback(child.stop)
+        _wait_ready(settings, children)
+        _show(settings, say)
+        if not demo:
+            say("Feed it with: barograph send FILE --bootstrap " + settings.kafka.bootstrap)
+            while True:
+                _pause(children, threading.Event())
+        _play(settings, say)
+        alert = _wait_alert(settings, receiver, children)
+        _show_alert(settings, alert, receiver, say)
+        if not once:
+            say("\nCtrl-C stops everything.")
+            while True:
+                _pause(children, threading.Event())
+
+
+def _demo_options(folder: Path, receiver: Receiver, kafka: dict[str, Any]) -> dict[str, Any]:
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    return {
+        "kafka": {**kafka, "partitions": 1, "app_id": f"barograph-demo-{os.getpid()}"},
+        "database_url": f"sqlite:///{folder / 'demo.db'}",
+        "watchlist": WATCHLIST,
+        "worker": {"idle_after": 5.0, "allowed_lateness": 0.0},
+        "delivery": {
+            "mode": "direct",
+            "targets": [{"name": "demo", "url": receiver.url, "secret": secret, "internal": True}],
+        },
+    }
+
+
+def _with_free_ports(config: Path | None, options: dict[str, Any]) -> Settings:
+    """The settings, with other ports where theirs are taken: two demos may run side by side."""
+    settings = load(config, **options)
+    ports = {}
+    for name in ("desk_port", "worker_port", "recorder_port"):
+        port = getattr(settings.http, name)
+        ports[name] = port if _is_free(settings.http.host, port) else free_port(settings.http.host)
+    return load(config, **{**options, "http": ports})
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return port != 0
+
+
+def _write(settings: Settings, folder: Path) -> Path:
+    """The settings as a file only this user can read: it holds secrets."""
+    values = _plain(settings.model_dump(exclude_none=True))
+    path = folder / "settings.yaml"
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value.resolve())
+    return value.get_secret_value() if hasattr(value, "get_secret_value") else value
+
+
+def _wait_ready(settings: Settings, children: list[Child]) -> None:
+    http = settings.http
+    waiting = {"worker": http.worker_port, "recorder": http.recorder_port, "desk": http.desk_port}
+    deadline = time.monotonic() + START_SECONDS
+    while waiting:
+        if time.monotonic() > deadline:
+            raise UpError(f"not ready after {START_SECONDS:.0f} s: {', '.join(waiting)}")
+        for name, port in list(waiting.items()):
+            try:
+                answer = httpx.get(f"http://{http.host}:{port}/readyz", timeout=5.0)
+                if answer.status_code == 200:
+                    del waiting[name]
+            except httpx.HTTPError:
+                continue
+        if waiting:
+            _pause(children, threading.Event())
+
+
+def _pause(children: list[Child], wake: threading.Event) -> None:
+    """Wait a moment, and see that all children live."""
+    for child in children:
+        child.check()
+    wake.wait(POLL)
+
+
+def _show(settings: Settings, say: Callable[[str], None]) -> None:
+    http = settings.http
+    say(f"  page      http://{http.host}:{http.desk_port}/")
+    say(f"  metrics   http://{http.host}:{http.worker_port}/metrics")
+    say(f"  Kafka     {settings.kafka.bootstrap}")
+
+
+def _play(settings: Settings, say: Callable[[str], None]) -> None:
+    stream = list(documents(datetime.now(UTC)))
+    say(f"Playing two quiet weeks and a bad quarter of an hour: {len(stream)} documents …")
+    with producer(settings.kafka.bootstrap) as client:
+        for document in stream:
+            client.send(settings.kafka.topics.documents, value=document.value)
+        client.flush()
+
+
+def _wait_alert(settings: Settings, receiver: Receiver, children: list[Child]) -> Alert:
+    engine = open_engine(settings.database_url)
+    try:
+        deadline = time.monotonic() + ALERT_SECONDS
+        found: list[Alert] = []
+        while time.monotonic() < deadline:
+            found = list_alerts(engine, state="firing")
+            told = {delivery["data"]["id"] for delivery in receiver.deliveries}
+            for alert in found:
+                if alert.id in told:
+                    return alert
+            _pause(children, receiver.changed)
+            receiver.changed.clear()
+    finally:
+        engine.dispose()
+    what = "was recorded but not delivered" if found else "came"
+    raise UpError(f"no alert {what} within {ALERT_SECONDS:.0f} s")
+
+
+def _show_alert(
+    settings: Settings, alert: Alert, receiver: Receiver, say: Callable[[str], None]
+) -> None:
+    http = settings.http
+    say(f"\nALERT ({alert.severity})  {alert.summary}")
+    for item in alert.evidence:
+        say(f"  - {item.text}  [{item.source}, negative {item.negative:.2f}]")
+    say(f"  see       http://{http.host}:{http.desk_port}/alerts/{alert.id}")
+    say(f"  recorded, and delivered as a signed webhook to {receiver.url}")
