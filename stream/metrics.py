@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from alerts.lifecycle import WINDOW_NAMES
 from stream.aggregator import Aggregator
-from stream.scorer import Batch
+from stream.scorer import FAULTS, Batch
 from stream.watermarks import NEVER
 
 MAX_SOURCES = 1000
@@ -107,6 +107,9 @@ class Metrics:
             ["source"],
             registry=r,
         )
+        for code in FAULTS:
+            # From zero, or an increase could not be seen.
+            self.dead.labels(code)
         self._sources: set[str] = set()
         self._active: dict[str, str] = {}
 

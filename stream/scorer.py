@@ -33,6 +33,10 @@ MAX_BYTES = 1_000_000
 """Size of the largest message that is parsed at all."""
 
 
+FAULTS = ("empty", "too-large", "encoding", "json", "schema")
+"""What can be wrong with a message: the codes of dead letters."""
+
+
 class Score(Protocol):
     """What a classifier says of one text."""
 
@@ -103,7 +107,7 @@ def parse(value: bytes | None) -> Document:
     """The document of these bytes.
 
     Raises:
-        BadDocument: with a code (empty, too-large, encoding, json, schema) and a reason in words.
+        BadDocument: with one of the ``FAULTS`` and a reason in words.
     """
     if not value:
         raise BadDocument("empty", "the message is empty")

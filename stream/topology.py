@@ -234,7 +234,7 @@ class Topology:
 def raw_of(event: EventT[bytes]) -> Raw:
     """A message of the documents topic as the scorer takes it."""
     message = event.message
-    arrived = message.timestamp / 1000 if message.timestamp else time.time()
+    arrived = message.timestamp or time.time()
     return Raw(message.partition, message.offset, message.value, arrived, message.key)
 
 

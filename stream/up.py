@@ -80,7 +80,7 @@ class Child:
     def __init__(self, name: str, config: Path, folder: Path) -> None:
         self.name = name
         self._log = folder / f"{name}.log"
-        with self._log.open("wb") as out:
+        with self._log.open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "stream.cli", name, "--config", str(config)],
                 stdin=subprocess.DEVNULL,
@@ -94,8 +94,16 @@ class Child:
         """Raises UpError when the process has ended."""
         status = self._process.poll()
         if status is not None:
-            tail = self._log.read_text(errors="replace").strip().splitlines()[-15:]
-            raise UpError(f"the {self.name} ended with status {status}:\n  " + "\n  ".join(tail))
+            raise UpError(f"the {self.name} ended with status {status}:\n  {self.log()}")
+
+    def log(self) -> str:
+        """The last lines it has written."""
+        return "\n  ".join(self._log.read_text(errors="replace").strip().splitlines()[-15:])
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self._process.kill()
+        self._process.wait()
 
     def stop(self) -> None:
         """Ask it to stop, and make it when it does not."""
@@ -146,7 +154,7 @@ def up(
         if demo:
             options |= _demo_options(folder, receiver, options["kafka"])
         settings = _with_free_ports(config, options)
-        written = _write(settings, folder)
+        written = write_settings(settings, folder)
         create(settings)
         say("Starting worker, recorder and desk …")
         children = [Child(name, written, folder) for name in PROCESSES]
@@ -201,7 +209,7 @@ def _is_free(host: str, port: int) -> bool:
     return port != 0
 
 
-def _write(settings: Settings, folder: Path) -> Path:
+def write_settings(settings: Settings, folder: Path) -> Path:
     """The settings as a file only this user can read: it holds secrets."""
     values = _plain(settings.model_dump(exclude_none=True))
     path = folder / "settings.yaml"
