@@ -1,0 +1,1 @@
+"""What Barograph measures of itself; ``python -m benchmarks`` runs everything."""

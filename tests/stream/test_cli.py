@@ -1,0 +1,85 @@
+"""The command line: what it answers, and with which status."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from stream.cli import main
+
+
+def barograph(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["barograph", *arguments])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (("send", "no-such-file.jsonl", "-b", "127.0.0.1:1"), 1, "no Kafka broker answers"),
+        (("topics", "create", "-b", "127.0.0.1:1"), 1, "no Kafka broker answers"),
+        (("worker", "-c", "no-such.yaml"), 2, "cannot read settings no-such.yaml"),
+        (("replay", "no-such-file.jsonl"), 1, "no-such-file.jsonl"),
+        (("replay", "x.jsonl", "--watchlist", "no-such.yaml"), 2, "cannot read watchlist"),
+        (("classify",), 2, "give either texts or --input FILE"),
+        (("classify", "a text", "--model", "no-such-folder"), 1, "no model in no-such-folder"),
+        (("up", "--once"), 2, "--once needs --demo"),
+        (("db", "upgrade", "-c", "bad.yaml"), 2, "setting kafka.partitions"),
+        (("no-such-command",), 2, "no-such-command"),
+        (("send", "x", "--limit", "0"), 2, "--limit"),
+    ],
+)
+def test_a_mistake_gives_a_line_that_says_what_to_change(
+    monkeypatch, tmp_path, capsys, arguments, status, says
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.yaml").write_text("kafka: {partitions: 0}")
+    assert barograph(monkeypatch, *arguments) == status
+    shown = capsys.readouterr().err
+    assert says in shown
+    assert "Traceback" not in shown
+
+
+def test_help_shows_an_example(monkeypatch, capsys):
+    assert barograph(monkeypatch, "send", "--help") == 0
+    assert "barograph send posts.jsonl.gz" in capsys.readouterr().out
+
+
+def test_classify_answers_row_by_row(monkeypatch, tmp_path: Path, capsys):
+    rows = [
+        {"text": "Shares plunge after profit warning", "n": 1},
+        {"text": "  ", "n": 2},
+        {"text": "Company raises guidance after record quarter", "n": 3},
+    ]
+    given, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    given.write_text("".join(json.dumps(row) + "\n" for row in rows) + "not json\n")
+    arguments = ("classify", "--input", str(given), "--output", str(out))
+    assert barograph(monkeypatch, *arguments) == 0
+    answers = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [answer.get("n") for answer in answers] == [1, 2, 3, None]
+    assert answers[0]["sentiment"]["label"] == "negative"
+    assert answers[1]["error"] == answers[3]["error"] == "no text"
+    assert answers[2]["sentiment"]["label"] == "positive"
+    assert answers[2]["lang"] == "en"
+
+
+def test_replay_writes_what_came_of_a_file(monkeypatch, tmp_path: Path, capsys):
+    rows = tmp_path / "in.jsonl"
+    document = {"text": "Shares plunge", "source": "wire", "published_at": "2024-05-01T10:00:00Z"}
+    rows.write_text(json.dumps(document) + "\n" + '{"text": 1}\n')
+    out = {name: tmp_path / f"{name}.jsonl" for name in ("scored", "windows", "alerts")}
+    options = [word for name, path in out.items() for word in (f"--{name}", str(path))]
+    assert barograph(monkeypatch, "replay", str(rows), *options) == 0
+    assert "1 documents, 1 dead letters" in capsys.readouterr().out
+    scored = json.loads(out["scored"].read_text())
+    assert scored["published_at"] == scored["event_time"] == "2024-05-01T10:00:00Z"
+    windows = [json.loads(line) for line in out["windows"].read_text().splitlines()]
+    assert [w["documents"] for w in windows] == [1, 1, 1]
+    assert out["alerts"].read_text() == ""
