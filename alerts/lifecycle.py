@@ -57,7 +57,7 @@ class TopicDetector:
         """the firing alert"""
         self.resolved_at: int | None = None
         self.results: dict[int, Result] = {}
-        """the newest tests by window length, for the metrics"""
+        """the newest tests by window length"""
         self._hours: list[int] = []
         self._rates: list[tuple[float, float]] = []
 
@@ -108,7 +108,7 @@ class TopicDetector:
             evidence: the strongest stories of a window, at most so many.
             alive: whether the feed has been heard of lately: silence resolves nothing.
         """
-        self.results = self._test(end, counts)
+        self.results = self.test(end, counts)
         passing = [
             result
             for result in self.results.values()
@@ -130,7 +130,8 @@ class TopicDetector:
             return self._resolve(end, counts, sources)
         return None
 
-    def _test(self, end: int, counts: Mapping[int, Counts]) -> dict[int, Result]:
+    def test(self, end: int, counts: Mapping[int, Counts]) -> dict[int, Result]:
+        """Test each window that ends at ``end``; without a past there is no test."""
         results = {}
         for seconds, held in counts.items():
             # The expectation is from before the window, so a window never explains itself away.

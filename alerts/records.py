@@ -115,10 +115,12 @@ class Alert(Record):
         """What happened, in one sentence."""
         minutes = int((self.window.end - self.window.start).total_seconds() // 60)
         span = f"{minutes} min" if minutes < 60 else f"{minutes // 60} h"
+        mean = self.baseline.negative_stories
+        expected = f"{mean:.1f}" if mean >= 0.1 else "under 0.1"
         return (
             f"{self.topic}: {self.window.negative_stories} negative stories from "
             f"{self.window.sources} sources in {span}, where "
-            f"{self.baseline.negative_stories:.1f} were expected "
+            f"{expected} were expected "
             f"({self.baseline.low:.0f} to {self.baseline.high:.0f})"
         )
 

@@ -15,6 +15,7 @@ from typing import Any
 from alerts.lifecycle import TopicDetector
 from alerts.records import Alert, Evidence, ModelName, Window
 from alerts.settings import DetectorSettings
+from alerts.spikes import Counts, Result
 from stream.panes import PANE, Pane
 from stream.slices import Message, Progress, Slice, Tick, partition_of, to_evidence
 from stream.watermarks import NEVER, Watermark
@@ -239,11 +240,20 @@ class Aggregator:
 
     # Reading
 
-    def close_all(self) -> None:
-        """Let every trailing window end at the watermark, for the metrics."""
-        if self._border != NEVER:
-            for windows in self.windows.values():
-                windows.close(self._border)
+    @property
+    def border(self) -> int | None:
+        """End of the last closed pane; None before the first."""
+        return None if self._border == NEVER else self._border
+
+    def tested(self, topic: str) -> tuple[dict[int, Counts], dict[int, Result]]:
+        """The trailing windows that end at the border, and their tests, by length."""
+        windows, detector = self.windows[topic], self.detectors[topic]
+        if self._border == NEVER:
+            return windows.trailing(), {}
+        # All that was due up to the border has been tested, so nothing is skipped by this.
+        windows.close(self._border)
+        counts = windows.trailing()
+        return counts, detector.test(self._border, counts)
 
 
 def _strongest(windows: TopicWindows, seconds: int, limit: int) -> list[Evidence]:

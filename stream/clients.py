@@ -87,7 +87,8 @@ def producer(bootstrap: str) -> Any:
         enable_idempotence=True,
         allow_auto_create_topics=False,
         linger_ms=20,
-        batch_size=256 * 1024,
+        # Small, so that a reader gets its partitions in turns: a batch is never split.
+        batch_size=32 * 1024,
         # The longest text (20,000 characters of up to 4 bytes, escaped) with its other fields.
         max_request_size=4 * 1024 * 1024,
     )

@@ -11,6 +11,8 @@ from stream.aggregator import Aggregator
 from stream.scorer import FAULTS, Batch
 from stream.watermarks import NEVER
 
+SEVERITIES = ("warning", "critical")
+
 MAX_SOURCES = 1000
 """Sources with a series of their own; a feed gone wrong must not fill Prometheus."""
 
@@ -111,7 +113,8 @@ class Metrics:
             # From zero, or an increase could not be seen.
             self.dead.labels(code)
         self._sources: set[str] = set()
-        self._active: dict[str, str] = {}
+        self._owned: set[str] = set()
+        self._shown: dict[str, int] = {}
 
     def scored_batch(self, batch: Batch, size: int, seconds: float, now: float) -> None:
         """Note a batch: its size in messages, the time it took, and the wall clock, seconds."""
@@ -135,38 +138,44 @@ class Metrics:
 
     def topics(self, aggregators: Iterable[Aggregator]) -> None:
         """Show the windows and tests of the topics that this worker owns, and no others."""
-        owned = {}
+        owned: set[str] = set()
         for aggregator in aggregators:
+            owned |= aggregator.windows.keys()
+            name = str(aggregator.partition)
             if aggregator.watermark.value != NEVER:
-                self.watermark.labels(str(aggregator.partition)).set(aggregator.watermark.value)
-            aggregator.close_all()
-            for topic, windows in aggregator.windows.items():
-                detector = aggregator.detectors[topic]
-                owned[topic] = "" if detector.alert is None else str(detector.alert.severity)
-                for seconds, counts in windows.trailing().items():
-                    labels = (topic, WINDOW_NAMES[seconds])
-                    ratio = counts.negative / counts.documents if counts.documents else 0.0
-                    self.ratio.labels(*labels).set(ratio)
-                    self.negative.labels(*labels).set(counts.negative_stories)
-                    if (result := detector.results.get(seconds)) is not None:
-                        self.expected.labels(*labels).set(result.expected)
-                        self.surprise.labels(*labels).set(result.surprise)
-        for topic, severity in owned.items():
-            for name in ("warning", "critical"):
-                self.active.labels(topic, name).set(1.0 if severity == name else 0.0)
-        for topic in self._active.keys() - owned.keys():
+                self.watermark.labels(name).set(aggregator.watermark.value)
+            # Nothing below changes while no pane is closed.
+            if aggregator.border is not None and self._shown.get(name) == aggregator.border:
+                continue
+            if aggregator.border is not None:
+                self._shown[name] = aggregator.border
+            for topic in aggregator.windows:
+                self._show(aggregator, topic)
+        for topic in self._owned - owned:
             self._drop(topic)
-        self._active = owned
+        self._owned = owned
+
+    def _show(self, aggregator: Aggregator, topic: str) -> None:
+        counts, results = aggregator.tested(topic)
+        for seconds, held in counts.items():
+            labels = (topic, WINDOW_NAMES[seconds])
+            self.ratio.labels(*labels).set(held.negative / held.documents if held.documents else 0)
+            self.negative.labels(*labels).set(held.negative_stories)
+            if (result := results.get(seconds)) is not None:
+                self.expected.labels(*labels).set(result.expected)
+                self.surprise.labels(*labels).set(result.surprise)
+        alert = aggregator.detectors[topic].alert
+        for severity in SEVERITIES:
+            fires = alert is not None and alert.severity == severity
+            self.active.labels(topic, severity).set(float(fires))
 
     def forget_partitions(self) -> None:
         """Drop what is known of partitions, which have been taken away."""
+        self._shown.clear()
         self.lag.clear()
         self.watermark.clear()
 
     def _drop(self, topic: str) -> None:
         for gauge in (self.ratio, self.negative, self.expected, self.surprise):
-            for window in WINDOW_NAMES.values():
-                if (topic, window) in gauge._metrics:
-                    gauge.remove(topic, window)
-        for severity in ("warning", "critical"):
-            self.active.remove(topic, severity)
+            gauge.remove_by_labels({"topic": topic})
+        self.active.remove_by_labels({"topic": topic})

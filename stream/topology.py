@@ -28,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0
 
+FETCH_BYTES = 64 * 1024
+"""Of a partition at a time; a larger message still comes, alone."""
+
 
 class Topology:
     """One worker's Faust app and what its agents work with."""
@@ -66,7 +69,9 @@ class Topology:
             broker_rebalance_timeout=kafka.rebalance_timeout,
             broker_request_timeout=max(40.0, kafka.rebalance_timeout + 10),
             broker_commit_interval=1.0,
-            consumer_max_fetch_size=4 * 1024 * 1024,
+            # One consumer reads both topics and hands on all it fetched before it fetches again, so
+            # a large fetch of documents would keep the slices waiting behind it during a backlog.
+            consumer_max_fetch_size=FETCH_BYTES,
             producer_linger=0.02,
         )
         raw: dict[str, Any] = {
