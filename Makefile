@@ -62,6 +62,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.light: requirements/light.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what Barograph runs on (525 MB, about half a minute) …"
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/light.txt
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	@touch $@

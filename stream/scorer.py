@@ -33,8 +33,11 @@ MAX_BYTES = 1_000_000
 """Size of the largest message that is parsed at all."""
 
 
-FAULTS = ("empty", "too-large", "encoding", "json", "schema")
-"""What can be wrong with a message: the codes of dead letters."""
+FAULTS = ("empty", "too-large", "encoding", "json", "schema", "fault")
+"""What can be wrong with a message: the codes of dead letters.
+
+The last is ours: a document the scorer fails on, which must not keep the others waiting for ever.
+"""
 
 
 class Score(Protocol):
@@ -174,6 +177,24 @@ class Scorer:
         batch.slices = slices_of(entries)
         batch.progress = _progress(((raw, time) for raw, _, time in documents), now)
         return batch
+
+    def score_singly(self, raws: Sequence[Raw], now: float | None) -> Batch:
+        """Score messages that failed together one by one: what still fails is a dead letter."""
+        whole = Batch()
+        for raw in raws:
+            try:
+                batch = self.score([raw], now)
+            except Exception as error:
+                reason = f"the scorer failed: {type(error).__name__}: {error}"
+                whole.dead.append(DeadLetter(raw, reason, "fault"))
+                continue
+            whole.dead += batch.dead
+            whole.clamped += batch.clamped
+            whole.scored += batch.scored
+        entries = [entry for raw, scored in whole.scored for entry in self._entries(raw, scored)]
+        whole.slices = slices_of(entries)
+        whole.progress = _progress(((raw, s.event_time) for raw, s in whole.scored), now)
+        return whole
 
     def _event_time(self, document: Document, raw: Raw) -> tuple[datetime, bool]:
         """Event time, and whether it had to be set: one bad clock must not push the stream's."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,6 +28,9 @@ from stream.slices import Tick, decode, encode
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0
+
+EXIT_FAULT = 70
+"""Exit status after a fault of the program itself (EX_SOFTWARE of sysexits.h)."""
 
 FETCH_BYTES = 64 * 1024
 """Of a partition at a time; a larger message still comes, alone."""
@@ -97,23 +101,23 @@ class Topology:
     async def _score(self, stream: StreamT[bytes]) -> None:
         worker = self.settings.worker
         async for events in stream.take_events(worker.batch_size, within=worker.batch_wait):
-            # An exception would acknowledge the messages unread. What can go wrong with one of them
-            # is a dead letter; anything else is a fault that no message should be lost to.
-            while True:
-                try:
-                    await self._score_batch([raw_of(event) for event in events])
-                    break
-                except Exception:
-                    log.exception("batch-failed", size=len(events))
-                    await asyncio.sleep(1.0)
+            raws = [raw_of(event) for event in events]
+            started = time.monotonic()
+            # An exception that left this loop would acknowledge the messages unread.
+            try:
+                batch = await self._in_thread(self.scorer.score, raws)
+            except Exception:
+                log.exception("batch-failed", size=len(raws))
+                batch = await self._in_thread(self.scorer.score_singly, raws)
+            await self._publish(self._outgoing(batch))
+            self.metrics.scored_batch(batch, len(raws), time.monotonic() - started, time.time())
 
-    async def _score_batch(self, raws: list[Raw]) -> None:
+    async def _in_thread(
+        self, score: Callable[[list[Raw], float | None], Batch], raws: list[Raw]
+    ) -> Batch:
+        """Score beside the event loop, which must go on to tell the broker that it lives."""
         loop = asyncio.get_running_loop()
-        started = time.monotonic()
-        batch = await loop.run_in_executor(self._executor, self.scorer.score, raws, time.time())
-        await self._publish(self._outgoing(batch))
-        now = time.time()
-        self.metrics.scored_batch(batch, len(raws), time.monotonic() - started, now)
+        return await loop.run_in_executor(self._executor, score, raws, time.time())
 
     def _outgoing(self, batch: Batch) -> list[Outgoing]:
         topics = self.settings.kafka.topics
@@ -144,9 +148,15 @@ class Topology:
                 # Only this program writes here; a later version's message is not ours to count.
                 log.error("unknown-slice", partition=partition, offset=event.message.offset)
                 continue
-            output = self._aggregator(partition).handle(message)
-            await self._publish(self._results(output))
-            self._store(output)
+            try:
+                output = self._aggregator(partition).handle(message)
+                await self._publish(self._results(output))
+                self._store(output)
+            except Exception:
+                # Faust would acknowledge the message, and what it says would be lost. A process
+                # that ends is seen and started anew, and reads the message again.
+                log.exception("aggregator-failed", partition=partition)
+                os._exit(EXIT_FAULT)
             self.metrics.late.inc(output.late)
             self.metrics.repeated.inc(output.repeated)
 
