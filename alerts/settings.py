@@ -37,15 +37,19 @@ class DetectorSettings(Section):
 class WebhookTarget(Section):
     """Where alerts are posted, signed."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    url: str = Field(pattern=r"^https?://")
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]*$", description="stands in the audit table and in metrics"
+    )
+    url: str = Field(pattern=r"^https?://", description="where to post")
     secret: SecretStr = Field(description="whsec_ and base64, as in Standard Webhooks")
     previous_secret: SecretStr | None = Field(
         None, description="signs as well, until every receiver has taken the new secret"
     )
     internal: bool = Field(False, description="allow private and loopback addresses")
     topics: tuple[str, ...] = Field((), description="only these topics; empty: all")
-    min_severity: Severity = "warning"
+    min_severity: Severity = Field(
+        "warning", description="`critical`: only alerts that are, or have become, critical"
+    )
 
     @field_validator("secret", "previous_secret")
     @classmethod
@@ -64,8 +68,10 @@ class WebhookTarget(Section):
 class DeliverySettings(Section):
     """How alerts leave: through Prometheus and Alertmanager, or directly from the recorder."""
 
-    mode: Literal["prometheus", "direct"] = "prometheus"
-    targets: tuple[WebhookTarget, ...] = ()
+    mode: Literal["prometheus", "direct"] = Field(
+        "prometheus", description="`prometheus`: Alertmanager and desk; `direct`: the recorder"
+    )
+    targets: tuple[WebhookTarget, ...] = Field((), description="webhook targets, see below")
     dashboard_url: str = Field(
         "http://127.0.0.1:8080", description="where the desk is reached, for links in alerts"
     )

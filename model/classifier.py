@@ -51,7 +51,7 @@ class Classifier:
     batch. Activations are quantized by their range at run time, which in a batch would be the
     range of all its texts: a score would then depend on its neighbours, and a document scored again
     after a restart could get another label. On two cores this costs no speed for texts of this
-    length (docs/decisions/one-text-a-run.md).
+    length (docs/decisions/0005-one-text-a-run.md).
     """
 
     def __init__(

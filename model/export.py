@@ -72,7 +72,7 @@ def quantize(fp32: Path, int8: Path) -> None:
 
     The products then run on activations quantized block by block too, which keeps within half a
     percent of the labels of fp32; one range for the whole tensor is faster, but moved two percent
-    of them (docs/decisions/int8.md).
+    of them (docs/decisions/0006-int8.md).
     """
     quantize_dynamic(fp32, int8, op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8)
     blocks = MatMulNBitsQuantizer(

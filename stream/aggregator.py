@@ -183,6 +183,8 @@ class Aggregator:
     def _advance(self, output: Output) -> None:
         """Do all that the watermark has made due, in the order of event time."""
         if self.watermark.value == NEVER:
+            # Which partitions were heard, and in which hours, must not wait for the others.
+            output.states[self._key] = self._state()
             return
         border = self.watermark.value - self.watermark.value % PANE
         hours = sorted(hour for hour in self._hours if (hour + 1) * HOUR <= border)

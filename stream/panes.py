@@ -111,11 +111,17 @@ def _add(item: str, negative: bool, kept: set[str], kept_negative: set[str], lim
 
 
 def strongest(evidence: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """The most negative documents, one a story; ties go by id, so no order of arrival shows."""
+    """The most negative documents, one a story; ties go by what they hold, not by their order."""
     kept: list[dict[str, Any]] = []
     stories: set[str] = set()
-    for item in sorted(evidence, key=lambda item: (-item["negative"], item["id"])):
+    for item in sorted(evidence, key=_rank):
         if item["story"] not in stories:
             stories.add(item["story"])
             kept.append(item)
     return kept[:limit]
+
+
+def _rank(item: dict[str, Any]) -> tuple[Any, ...]:
+    # A document sent twice has one id in two places, perhaps with another time or address.
+    held = (item["story"], item["time"], item["source"], item["text"], item["url"] or "")
+    return (-item["negative"], item["id"], *held)

@@ -29,10 +29,10 @@ Kind = Literal["news", "comment", "press-release", "filing", "other"]
 
 def _plausible(time: datetime) -> datetime:
     """Refuse times that no archive and no clock gives; the far future would stop the stream."""
-    time = time.astimezone(UTC)
-    if not 1970 <= time.year < 2200:
+    # First the year as it is written: at the ends of the calendar no other zone can be computed.
+    if not (1969 <= time.year <= 2200 and 1970 <= time.astimezone(UTC).year < 2200):
         raise ValueError("published_at must lie between 1970 and 2199")
-    return time
+    return time.astimezone(UTC)
 
 
 def _storable(text: object) -> object:
@@ -42,9 +42,10 @@ def _storable(text: object) -> object:
 
 PublishedAt = Annotated[AwareDatetime, AfterValidator(_plausible)]
 Clean = BeforeValidator(_storable)
-Short = Annotated[str, Clean, StringConstraints(min_length=1, max_length=200)]
+# Clean stands last and is done first; standing before them it would leave the length unchecked.
+Short = Annotated[str, StringConstraints(min_length=1, max_length=200), Clean]
 Text = Annotated[
-    str, Clean, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT), Clean
 ]
 
 
@@ -54,14 +55,14 @@ class Document(Record):
     text: Text
     source: Short
     id: Short = ""
-    title: Annotated[str, Clean, StringConstraints(max_length=1000)] | None = None
+    title: Annotated[str, StringConstraints(max_length=1000), Clean] | None = None
     published_at: PublishedAt | None = None
     kind: Kind = "other"
-    url: Annotated[str, Clean, StringConstraints(max_length=2000)] | None = None
+    url: Annotated[str, StringConstraints(max_length=2000), Clean] | None = None
     lang: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)*$")] | None = (
         None
     )
-    author: Annotated[str, Clean, StringConstraints(max_length=200)] | None = None
+    author: Annotated[str, StringConstraints(max_length=200), Clean] | None = None
     tags: Annotated[tuple[Short, ...], Field(max_length=100)] = ()
 
     @model_validator(mode="before")

@@ -122,21 +122,18 @@ def parse(value: bytes | None) -> Document:
         raise BadDocument("encoding", f"not UTF-8 at byte {error.start}") from None
     try:
         data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError also of a number of 5,000 digits
         raise BadDocument("json", f"not JSON: {error}") from None
     if not isinstance(data, dict):
         raise BadDocument("json", f"a JSON {type(data).__name__}, not an object")
     try:
-        document = Document.model_validate(data)
-        # A lone surrogate is a valid JSON escape but no text that anyone can store or send.
-        document.model_dump_json()
+        return Document.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise BadDocument("schema", f"{where}: {first['msg']}") from None
-    except (UnicodeError, ValueError) as error:
-        raise BadDocument("encoding", f"text cannot be encoded: {error}") from None
-    return document
+        # Half a surrogate pair is a valid JSON escape but no text that can be stored or sent.
+        code = "encoding" if first["type"] == "string_unicode" else "schema"
+        raise BadDocument(code, f"{where}: {first['msg']}") from None
 
 
 class Scorer:

@@ -31,23 +31,31 @@ class SettingsError(Exception):
 class Topics(Section):
     """Names of the Kafka topics."""
 
-    documents: str = "barograph.documents"
-    scored: str = "barograph.scored"
-    slices: str = "barograph.slices"
-    windows: str = "barograph.windows"
-    alerts: str = "barograph.alerts"
-    dead_letters: str = "barograph.dead-letters"
+    documents: str = Field("barograph.documents", description="documents, as feeds put them")
+    scored: str = Field("barograph.scored", description="documents with their scores")
+    slices: str = Field("barograph.slices", description="internal: from scorer to aggregator")
+    windows: str = Field("barograph.windows", description="sums per topic and time")
+    alerts: str = Field("barograph.alerts", description="transitions of alerts")
+    dead_letters: str = Field(
+        "barograph.dead-letters", description="messages that are no documents"
+    )
 
 
 class KafkaSettings(Section):
     """The broker, and how topics are made."""
 
     bootstrap: str = Field("127.0.0.1:9092", description="host:port, several with commas")
-    app_id: str = Field("barograph", pattern=r"^[A-Za-z0-9._-]+$")
-    partitions: int = Field(4, ge=1, le=1000, description="of documents, scored and slices")
-    replication_factor: int = Field(1, ge=1)
+    app_id: str = Field(
+        "barograph",
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="begins the names of the consumer groups and of the worker's tables",
+    )
+    partitions: int = Field(4, ge=1, le=1000, description="of every topic but the dead letters")
+    replication_factor: int = Field(1, ge=1, description="of the topics and tables that are made")
     retention_hours: int = Field(168, ge=1, description="of documents, scored and slices")
-    alerts_retention_hours: int = Field(24 * 365, ge=1, description="of windows and alerts")
+    alerts_retention_hours: int = Field(
+        24 * 365, ge=1, description="of windows, alerts and dead letters"
+    )
     session_timeout: float = Field(10.0, gt=0, description="s until a dead worker is replaced")
     rebalance_timeout: float = Field(30.0, gt=0, description="s a group may take to re-form")
     topics: Topics = Topics()
@@ -68,8 +76,10 @@ class WorkerSettings(Section):
 class HttpSettings(Section):
     """Where the processes answer HTTP."""
 
-    host: str = "127.0.0.1"
-    desk_port: int = Field(8080, ge=0, le=65535)
+    host: str = Field("127.0.0.1", description="address the processes listen on")
+    desk_port: int = Field(
+        8080, ge=0, le=65535, description="page, API, relay, metrics and health of the desk"
+    )
     worker_port: int = Field(9101, ge=0, le=65535, description="metrics and health")
     recorder_port: int = Field(9102, ge=0, le=65535, description="metrics and health")
 

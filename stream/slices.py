@@ -117,16 +117,34 @@ def partition_of(topic: str, partitions: int) -> int:
 def evidence_of(
     identity: str, text: str, url: str | None, source: str, time: int, negative: float
 ) -> dict[str, Any]:
-    """A negative document in little: a pane's record must stay small whatever the texts."""
-    short = text if len(text) <= 200 else text[:199] + "…"
+    """A negative document in little: a pane's record must stay small whatever the texts.
+
+    A stored character takes up to 12 bytes, hence limits in both.
+    """
+    short = _beginning(text, 200, 1200)
+    if short != text:
+        short = f"{_beginning(text, 199, 1194)}…"
     return {
-        "id": identity[:64],
+        "id": _beginning(identity, 64, 192),
         "text": short,
-        "url": url if url is not None and len(url) <= 500 else None,
-        "source": source[:80],
+        "url": url if url is not None and _beginning(url, 500, 500) == url else None,
+        "source": _beginning(source, 80, 240),
         "time": time,
         "negative": round(negative, 4),
     }
+
+
+def _beginning(text: str, characters: int, stored: int) -> str:
+    """At most so many characters of the text, and so many bytes of JSON."""
+    text = text[:characters]
+    if len(json.dumps(text)) - 2 <= stored:
+        return text
+    size = 0
+    for at, character in enumerate(text):
+        size += len(json.dumps(character)) - 2
+        if size > stored:
+            return text[:at]
+    return text
 
 
 def to_evidence(data: Mapping[str, Any]) -> Evidence:

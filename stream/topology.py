@@ -10,7 +10,8 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import faust
 import structlog
@@ -24,6 +25,7 @@ from stream.publisher import Outgoing, Publisher
 from stream.scorer import Batch, Raw, Scorer
 from stream.settings import Settings
 from stream.slices import Tick, decode, encode
+from stream.watermarks import BEAT
 
 log = structlog.get_logger(__name__)
 
@@ -139,6 +141,10 @@ class Topology:
     # Aggregation
 
     async def _aggregate(self, stream: StreamT[bytes]) -> None:
+        # Faust would let an offset be committed while what its message wrote to the tables still
+        # waits in a buffer; a worker killed just then would never read it again. So a message is
+        # acknowledged here, when Kafka has all that came of it.
+        stream.enable_acks = False
         async for event in stream.events():
             partition = event.message.partition
             self._heard[partition] = time.monotonic()
@@ -147,16 +153,17 @@ class Topology:
             except ValueError:
                 # Only this program writes here; a later version's message is not ours to count.
                 log.error("unknown-slice", partition=partition, offset=event.message.offset)
+                event.ack()
                 continue
             try:
                 output = self._aggregator(partition).handle(message)
                 await self._publish(self._results(output))
-                self._store(output)
+                written = asyncio.gather(*self._store(partition, output))
             except Exception:
-                # Faust would acknowledge the message, and what it says would be lost. A process
-                # that ends is seen and started anew, and reads the message again.
+                # A process that ends is seen and started anew, and reads the message again.
                 log.exception("aggregator-failed", partition=partition)
                 os._exit(EXIT_FAULT)
+            written.add_done_callback(partial(_acknowledge, event))
             self.metrics.late.inc(output.late)
             self.metrics.repeated.inc(output.repeated)
 
@@ -174,14 +181,17 @@ class Topology:
         out += [Outgoing(topics.alerts, a.id.encode(), a.to_json()) for a in output.alerts]
         return out
 
-    def _store(self, output: Output) -> None:
-        """Write what a restart needs, in the one order that bears being cut off anywhere."""
-        for key, record in output.panes.items():
-            self.panes[key] = record
-        for key, record in output.states.items():
-            self.states[key] = record
-        for key in output.expired:
-            self.panes.pop(key, None)
+    def _store(self, partition: int, output: Output) -> list[asyncio.Future[Any]]:
+        """Write what a restart needs, in the one order that bears being cut off anywhere.
+
+        Returns:
+            What is done when Kafka has acknowledged each write.
+        """
+        writes: list[tuple[Any, str, Any]] = []
+        writes += ((self.panes, key, record) for key, record in output.panes.items())
+        writes += ((self.states, key, record) for key, record in output.states.items())
+        writes += ((self.panes, key, None) for key in output.expired)
+        return [_write(table, partition, key, record) for table, key, record in writes]
 
     # Around them
 
@@ -199,8 +209,8 @@ class Topology:
         for place in self._assigned():
             if place.topic == self.settings.kafka.topics.slices:
                 heard = self._heard.setdefault(place.partition, now)
-                if now - heard > self.settings.worker.idle_after:
-                    self._heard[place.partition] = now - self.settings.worker.idle_after + 5.0
+                if now - heard >= BEAT:
+                    self._heard[place.partition] = now
                     ticks.append(
                         Outgoing(place.topic, None, encode(Tick(time.time())), place.partition)
                     )
@@ -244,6 +254,30 @@ class Topology:
     async def _shutdown(self, app: Any, **_: Any) -> None:
         if self._publisher is not None:
             await self._publisher.stop()
+
+
+def _write(table: Any, partition: int, key: str, record: Any) -> asyncio.Future[Any]:
+    """Set a table's record, None to delete it, as the table's own methods do.
+
+    Those keep to themselves when Kafka has it, which is what is returned here.
+    """
+    if record is None:
+        table.data.pop(key, None)
+        sent = table.send_changelog(partition, key, None, value_serializer="raw")
+    else:
+        table.data[key] = record
+        sent = table.send_changelog(partition, key, record)
+    return cast("asyncio.Future[Any]", sent)
+
+
+def _acknowledge(event: EventT[bytes], written: asyncio.Future[Any]) -> None:
+    """Let the message's offset be committed, now that all that came of it is in Kafka."""
+    if written.cancelled():  # the worker stops; another one reads the message again
+        return
+    if (error := written.exception()) is not None:
+        log.error("table-not-written", error=str(error))
+        os._exit(EXIT_FAULT)
+    event.ack()
 
 
 def raw_of(event: EventT[bytes]) -> Raw:

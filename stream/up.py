@@ -181,7 +181,7 @@ def _demo_options(folder: Path, receiver: Receiver, kafka: dict[str, Any]) -> di
         "kafka": {**kafka, "partitions": 1, "app_id": f"barograph-demo-{os.getpid()}"},
         "database_url": f"sqlite:///{folder / 'demo.db'}",
         "watchlist": WATCHLIST,
-        "worker": {"idle_after": 5.0, "allowed_lateness": 0.0},
+        "worker": {"idle_after": 4.0, "allowed_lateness": 0.0},
         "delivery": {
             "mode": "direct",
             "targets": [{"name": "demo", "url": receiver.url, "secret": secret, "internal": True}],

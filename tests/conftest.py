@@ -9,11 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from stream.broker import EmbeddedBroker
 from stream.settings import KafkaSettings, Settings, Topics
 from tests import servers
+
+# No test depends on how fast the machine happens to be.
+hypothesis.settings.register_profile(
+    "barograph", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("barograph")
 
 DATA = servers.ROOT.parent / "shared" / "data"
 SERVER_FIXTURES = {

@@ -138,7 +138,7 @@ def test_a_spike_goes_through_prometheus_and_alertmanager_to_a_webhook(
         kafka.bootstrap,
         partitions=1,
         watchlist=WATCHLIST,
-        worker=WorkerSettings(allowed_lateness=0.0, idle_after=5.0),
+        worker=WorkerSettings(allowed_lateness=0.0, idle_after=4.0),
     )
     rules = (servers.ROOT / "deploy" / "prometheus" / "rules.yml").read_text()
     routes = f"""

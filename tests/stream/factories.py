@@ -1,0 +1,99 @@
+"""Entries, documents and a tiny classifier for the tests of this package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from alerts.records import ModelName
+from alerts.settings import DetectorSettings
+from model.labels import Sentiment
+from stream.aggregator import AggregatorConfig
+from stream.scorer import Raw
+from stream.slices import Entry, evidence_of
+
+DAY0 = 20_000 * 86_400
+"""A midnight; windows of all lengths begin there."""
+
+SENTIMENT_OF = (-9_000, 100, 8_000)
+MODEL = ModelName(name="tiny", version="1")
+
+
+def entry(
+    partition: int = 0,
+    offset: int = 0,
+    time: int = DAY0,
+    label: int = 1,
+    story: str = "story",
+    source: str = "source",
+    **changes: Any,
+) -> Entry:
+    """An entry; a negative one carries evidence."""
+    evidence = None
+    if label == 0:
+        identity = f"{partition}-{offset}"
+        evidence = evidence_of(identity, f"text of {story}", None, source, time, 0.95)
+    values = Entry(partition, offset, time, label, SENTIMENT_OF[label], story, source, evidence)
+    return values._replace(**changes)
+
+
+def config(topics: Sequence[str] = ("class:macro",), **changes: Any) -> AggregatorConfig:
+    """Of an aggregator that alerts easily."""
+    detector = DetectorSettings(
+        false_alarms_per_topic_month=100,
+        min_stories=2,
+        min_sources=1,
+        warm_up_hours=2,
+        min_duration_minutes=5,
+        cooldown_minutes=5,
+    )
+    values: dict[str, Any] = {
+        "topics": tuple(topics),
+        "detector": detector,
+        "model": MODEL,
+        "config_version": "test",
+        "document_partitions": 2,
+    }
+    return AggregatorConfig(**{**values, **changes})
+
+
+def body(**fields: Any) -> bytes:
+    """A document's message, with a text and a source."""
+    return json.dumps({"text": "Some text", "source": "wire", **fields}).encode()
+
+
+def raw(value: bytes | None, offset: int = 0, arrived: float | None = DAY0) -> Raw:
+    return Raw(0, offset, value, arrived)
+
+
+@dataclass(frozen=True)
+class TinyScore:
+    sentiment: Sentiment
+    probabilities: tuple[float, float, float]
+    topic: str = "Macro"
+    topic_probability: float = 0.9
+    lang: str = "en"
+
+
+class TinyClassifier:
+    """Negative where a text says "bad", positive where it says "good"; keeps what it was given."""
+
+    name = "tiny"
+    version = "1"
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def classify(self, texts: Sequence[str]) -> list[TinyScore]:
+        self.texts += texts
+        return [_score(text) for text in texts]
+
+
+def _score(text: str) -> TinyScore:
+    if "bad" in text.lower():
+        return TinyScore("negative", (0.9, 0.08, 0.02))
+    if "good" in text.lower():
+        return TinyScore("positive", (0.02, 0.08, 0.9))
+    return TinyScore("neutral", (0.1, 0.8, 0.1))

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stream.watchlist import Entry, Watchlist, WatchlistError, load
+
+WATCHLIST = Watchlist(
+    (
+        Entry(id="apple", names=("Apple",), tickers=("AAPL",), exclude=("apple pie", "Big Apple")),
+        Entry(id="ford", tickers=("F",)),
+        Entry(id="all-co", tickers=("ALL",)),
+        Entry(id="maotai", names=("茅台",), keywords=("白酒",)),
+        Entry(id="oil", keywords=("crude", "Brent")),
+        Entry(id="brk", tickers=("BRK.B",)),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Apple falls", ["apple"]),
+        ("APPLE'S results", ["apple"]),
+        ("Pineapple prices; Apples too", []),
+        ("$AAPL, $aapl and AAPL", ["apple"]),
+        ("aapl", []),
+        ("An apple pie from the Big Apple", []),
+        ("Apple sells apple pie", []),
+        ("F grade; $F rallies", ["ford"]),
+        ("F grade", []),
+        ("ALL stocks fall", []),
+        ("$ALL falls", ["all-co"]),
+        ("贵州茅台大跌", ["maotai"]),
+        ("白酒板块走弱 AAPL", ["apple", "maotai"]),
+        ("Brent crude", ["oil"]),
+        ("crudely", []),
+        ("$BRK.B splits", ["brk"]),
+        ("", []),
+    ],
+)
+def test_what_a_text_mentions(text: str, found: list[str]) -> None:
+    assert WATCHLIST.mentions(text) == [f"watch:{identity}" for identity in found]
+
+
+@pytest.mark.parametrize("tag", ["AAPL", "aapl", "apple", "APPLE"])
+def test_a_tag_is_an_id_or_a_ticker(tag: str) -> None:
+    assert WATCHLIST.mentions("No name in here", [tag]) == ["watch:apple"]
+
+
+def test_an_entry_may_take_everything() -> None:
+    watchlist = Watchlist((Entry(id="market", match="all"), Entry(id="x", names=("Xylo",))))
+    assert watchlist.mentions("anything") == ["watch:market"]
+    assert watchlist.mentions("Xylo") == ["watch:market", "watch:x"]
+    assert watchlist.topics == ("watch:market", "watch:x")
+
+
+def test_an_empty_one_finds_nothing() -> None:
+    assert load(None).mentions("Apple $AAPL") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("topics: [{id: a, names: [Ab]}, {id: a, names: [Cd]}]", "the id a occurs twice"),
+        ("topics: [{id: Upper, names: [Ab]}]", r"topics\.0\.id"),
+        ("topics: [{id: a}]", "needs names, tickers, keywords or 'match: all'"),
+        ("topics: [{id: a, names: [A]}]", r"topics\.0\.names\.0"),
+        ("topics: [{id: a, tickers: [aapl]}]", r"topics\.0\.tickers\.0"),
+        ("topics: [{id: a, nmaes: [Ab]}]", r"topics\.0\.nmaes"),
+        ("companies: []", "topics"),
+        ("- a", "topics"),
+        ("", "topics"),
+        ("{", "is not YAML"),
+    ],
+)
+def test_a_mistake_is_said_in_one_line(tmp_path: Path, content: str, says: str) -> None:
+    path = tmp_path / "watchlist.yaml"
+    path.write_text(content)
+    with pytest.raises(WatchlistError, match=says) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(WatchlistError, match=r"cannot read watchlist .*: No such file"):
+        load(tmp_path / "none.yaml")
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "watchlist.yaml"
+    path.write_text("topics:\n  - {id: moutai, names: [茅台], tickers: ['600519']}\n")
+    assert load(path).mentions("$600519", ["600519"]) == ["watch:moutai"]
