@@ -93,7 +93,7 @@ def run(posts: Path, kills: tuple[float, ...], limit: float) -> dict[str, Any]:
                 "severity": a.severity,
                 "detected_at": a.window.end.isoformat(),
                 "summary": a.summary,
-                "evidence": [e.text for e in a.evidence],
+                "evidence": [e.id for e in a.evidence],
             }
             for a in sorted(transitions, key=lambda a: a.window.end)
             if a.state == "firing" and a.window.end.date().isoformat() == CRASH
