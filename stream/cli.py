@@ -318,8 +318,19 @@ def main() -> None:
             status = 1
         else:
             raise
-        print(f"barograph: {error}", file=sys.stderr)
+        print(f"barograph: {_line(error)}", file=sys.stderr)
         sys.exit(status)
+
+
+def _line(error: Exception) -> str:
+    """What went wrong, for the user."""
+    from sqlalchemy.exc import OperationalError
+
+    if isinstance(error, OperationalError):
+        # The driver's own words come in several lines, and SQLAlchemy adds a link.
+        reason = " ".join(str(error.orig).split())
+        return f"the database cannot be used (setting database_url): {reason}"
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,8 @@ def run(settings: Settings) -> None:
     log.info("worker", metrics=f"http://{settings.http.host}:{health.port}/metrics")
     warnings.simplefilter("ignore", ResourceWarning)
     logging.getLogger("faust").setLevel(logging.WARNING)
+    # Says whenever over 100 writes of tables are under way, as after every batch.
+    logging.getLogger("faust.transport.producer").setLevel(logging.ERROR)
     worker = faust.Worker(
         topology.app, loglevel="WARN", quiet=True, redirect_stdouts=False, console_port=0
     )

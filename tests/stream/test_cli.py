@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
 from stream.cli import main
 
@@ -17,6 +18,8 @@ def barograph(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         main()
     except SystemExit as end:
         return int(end.code or 0)
+    finally:
+        structlog.reset_defaults()  # it would go on writing where this test's output went
     return 0
 
 
@@ -32,6 +35,7 @@ def barograph(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (("classify", "a text", "--model", "no-such-folder"), 1, "no model in no-such-folder"),
         (("up", "--once"), 2, "--once needs --demo"),
         (("db", "upgrade", "-c", "bad.yaml"), 2, "setting kafka.partitions"),
+        (("db", "upgrade", "-c", "down.yaml"), 1, "cannot be used (setting database_url): "),
         (("no-such-command",), 2, "no-such-command"),
         (("send", "x", "--limit", "0"), 2, "--limit"),
     ],
@@ -41,10 +45,13 @@ def test_a_mistake_gives_a_line_that_says_what_to_change(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.yaml").write_text("kafka: {partitions: 0}")
+    (tmp_path / "down.yaml").write_text("database_url: postgresql://127.0.0.1:1/none")
     assert barograph(monkeypatch, *arguments) == status
     shown = capsys.readouterr().err
     assert says in shown
     assert "Traceback" not in shown
+    if arguments[0] != "no-such-command" and "--limit" not in arguments:  # those come with usage
+        assert len(shown.splitlines()) == 1
 
 
 def test_help_shows_an_example(monkeypatch, capsys):
