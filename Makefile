@@ -6,6 +6,11 @@ TRAIN_VENV := .venv-train
 BIN := $(VENV)/bin
 KAFKA_JARS := build/kafka
 PYTEST_ARGS ?=
+TRAIN_ARGS ?=
+DATA ?= ../shared/data
+HELD_OUT = $(addprefix $(DATA)/,twitter_financial_sentiment/valid_clean.jsonl.gz \
+  twitter_financial_topic/valid_clean.jsonl.gz sentfin_dev/headlines.jsonl.gz \
+  fincuge_finfe/train_dedup.jsonl.gz)
 UV := build/uv/bin/uv
 
 .DEFAULT_GOAL := help
@@ -22,8 +27,9 @@ install: $(VENV)/.light ## everything to run, in .venv
 run: $(VENV)/.light ## the whole monitor on this machine, fed with a demonstration
 	$(BIN)/barograph up --demo
 
-test: $(VENV)/.test $(KAFKA_JARS)/.jars ## all tests, with real servers (PYTEST_ARGS="-k name" for some)
+test: $(VENV)/.test $(KAFKA_JARS)/.jars $(TRAIN_VENV)/.train ## all tests, with real servers (PYTEST_ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(TRAIN_VENV)/bin/python -m pytest tests/training $(PYTEST_ARGS)
 
 check: $(VENV)/.test ## ruff, mypy --strict, and which package may import which
 	$(BIN)/ruff check .
@@ -38,9 +44,12 @@ format: $(VENV)/.test ## let ruff repair what it can
 bench: $(VENV)/.test $(KAFKA_JARS)/.jars ## measure speed and quality
 	$(BIN)/python -m benchmarks
 
-train: $(TRAIN_VENV)/.train ## train the classifier anew and export it (brings torch: 5 GB)
-	$(TRAIN_VENV)/bin/python -m model.train
-	$(TRAIN_VENV)/bin/python -m model.export
+train: $(TRAIN_VENV)/.train ## train the classifier anew and export it (brings torch: 6 GB)
+	$(TRAIN_VENV)/bin/python -m model.train --data $(DATA) --out runs/default $(TRAIN_ARGS)
+	$(TRAIN_VENV)/bin/python -m model.export runs/default
+	$(TRAIN_VENV)/bin/python -m model.evaluate model/weights $(HELD_OUT) --targets \
+	  --drop-label mixed --json benchmarks/results/model.json
+	$(TRAIN_VENV)/bin/python -m model.card model/weights benchmarks/results/model.json
 
 lock: $(UV) ## resolve the dependencies anew into requirements/
 	index=$$($(PYTHON) -m pip config get global.index-url 2>/dev/null) && \
@@ -49,7 +58,7 @@ lock: $(UV) ## resolve the dependencies anew into requirements/
 	  --generate-hashes --no-header --no-annotate pyproject.toml"; \
 	$$lock -o requirements/light.txt && \
 	$$lock -c requirements/light.txt --extra test --extra dev -o requirements/test.txt && \
-	$$lock -c requirements/light.txt --extra train -o requirements/train.txt
+	$$lock --extra train --extra test -o requirements/train.txt
 
 clean: ## remove what make has built, .venv included
 	rm -rf $(VENV) $(TRAIN_VENV) build *.egg-info

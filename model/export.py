@@ -1,8 +1,9 @@
 """Turn a trained network into the files that serve it: int8 ONNX, tokenizer, description.
 
-``python -m model.export runs/minilm`` checks the export against torch on real texts before it
-replaces what ships. The folder holds ``model.onnx``, ``tokenizer.json`` and ``model.json`` (name,
-version, labels, temperatures, figures, and the sha256 of the other two).
+``python -m model.export runs/default`` checks the export against torch on the run's own dev part,
+fits the temperatures there, and only then replaces what ships. The folder holds ``model.onnx``,
+``tokenizer.json`` and ``model.json`` (name, version, labels, temperatures, parity, how it was
+trained, and the sha256 of the other two).
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import argparse
 import hashlib
 import json
 import shutil
+import sys
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,15 +27,15 @@ from onnxruntime.quantization.matmul_nbits_quantizer import (
     DefaultWeightOnlyQuantConfig,
     MatMulNBitsQuantizer,
 )
-from sklearn.metrics import accuracy_score, f1_score
-from tqdm import tqdm
 from transformers import AutoTokenizer
 
+from model.calibrate import fit_temperature
 from model.classifier import WEIGHTS, Classifier
-from model.dataset import UNKNOWN, Example, read_examples
+from model.dataset import UNKNOWN, DatasetError, Example, read_examples
+from model.encoding import Tokenized
 from model.labels import SENTIMENTS, TOPICS
+from model.loss import predict
 from model.network import TwoHeadClassifier
-from model.train import HELD_OUT
 
 BLOCK = 128
 """Weights that share a scale."""
@@ -44,27 +47,35 @@ MIN_AGREEMENT = 0.99
 """Share of texts on which int8 and torch must give the same sentiment."""
 
 
+class ExportFault(Exception):
+    """The network cannot be exported, or the export is not the network; says why."""
+
+
 def export_onnx(network: TwoHeadClassifier, path: Path) -> None:
     """Write the network as fp32 ONNX with inputs ``input_ids`` and ``attention_mask``."""
     network.eval()
     network.encoder.set_attn_implementation("eager")
     ids = torch.ones((2, 9), dtype=torch.int64)
     axes = {0: "batch", 1: "length"}
-    torch.onnx.export(
-        network,
-        (ids, torch.ones_like(ids)),
-        str(path),
-        input_names=["input_ids", "attention_mask"],
-        output_names=["sentiment", "topic"],
-        dynamic_axes={
-            "input_ids": axes,
-            "attention_mask": axes,
-            "sentiment": {0: "batch"},
-            "topic": {0: "batch"},
-        },
-        opset_version=17,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # The exporter by tracing, whose graphs onnxruntime quantizes, warns of its age and of every
+        # shape it meets.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (ids, torch.ones_like(ids)),
+            str(path),
+            input_names=["input_ids", "attention_mask"],
+            output_names=["sentiment", "topic"],
+            dynamic_axes={
+                "input_ids": axes,
+                "attention_mask": axes,
+                "sentiment": {0: "batch"},
+                "topic": {0: "batch"},
+            },
+            opset_version=17,
+            dynamo=False,
+        )
 
 
 def quantize(fp32: Path, int8: Path) -> None:
@@ -89,106 +100,116 @@ def quantize(fp32: Path, int8: Path) -> None:
     blocks.model.save_model_to_file(str(int8), False)
 
 
-@torch.inference_mode()
-def torch_probabilities(
-    network: TwoHeadClassifier, folder: Path, texts: Sequence[str], max_tokens: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Both heads' probabilities by torch fp32, (texts, 3) and (texts, 20)."""
-    tokenizer = AutoTokenizer.from_pretrained(str(folder))
-    network.eval()
-    sentiment, topic = [], []
-    for text in tqdm(texts, desc="torch"):
-        batch = tokenizer([text], truncation=True, max_length=max_tokens, return_tensors="pt")
-        logits = network(batch["input_ids"], batch["attention_mask"])
-        sentiment.append(logits[0].softmax(1)[0].numpy())
-        topic.append(logits[1].softmax(1)[0].numpy())
-    return np.array(sentiment), np.array(topic)
-
-
-def figures(classifier: Classifier, held_out: dict[str, list[Example]]) -> dict[str, float]:
-    """Accuracy and macro F1 of the exported model on the held-out sets."""
-    found = {}
-    for name, examples in held_out.items():
-        scores = classifier.classify([e.text for e in examples])
-        for head, labels in (("sentiment", SENTIMENTS), ("topic", TOPICS)):
-            truth = np.array([getattr(e, head) for e in examples])
-            guess = np.array([labels.index(getattr(s, head)) for s in scores])
-            known = truth != UNKNOWN
-            if known.any():
-                found[f"{name}_{head}_accuracy"] = accuracy_score(truth[known], guess[known])
-                found[f"{name}_{head}_macro_f1"] = f1_score(
-                    truth[known], guess[known], average="macro"
-                )
-    return {key: round(float(value), 4) for key, value in found.items()}
-
-
-def describe(folder: Path, name: str, extra: dict[str, Any]) -> None:
+def describe(folder: Path, name: str, about: dict[str, Any]) -> None:
     """Write ``model.json`` for the files in the folder; the version is a hash of them."""
     files = {
         file: hashlib.sha256((folder / file).read_bytes()).hexdigest()
         for file in ("model.onnx", "tokenizer.json")
     }
     version = hashlib.sha256("".join(files.values()).encode()).hexdigest()[:12]
-    about = {
+    described = {
         "name": name,
         "version": version,
         "sentiments": SENTIMENTS,
         "topics": TOPICS,
-        "languages": ["en"],
         "sha256": files,
-        **extra,
+        **about,
     }
-    (folder / "model.json").write_text(json.dumps(about, indent=1) + "\n")
+    (folder / "model.json").write_text(json.dumps(described, indent=1) + "\n")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="barograph export", description=__doc__)
-    parser.add_argument("run", type=Path, help="folder that training wrote")
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--name", default="barograph-minilm-l6")
-    given = parser.parse_args()
+def parity(
+    classifier: Classifier, examples: Sequence[Example], expected: np.ndarray
+) -> dict[str, float | int]:
+    """How far the export's sentiments are from torch's probabilities, (examples, 3)."""
+    scores = classifier.classify([e.text for e in examples], [e.target for e in examples])
+    got = np.array([score.probabilities for score in scores])
+    return {
+        "texts": len(examples),
+        "sentiment_agreement": round(float((got.argmax(1) == expected.argmax(1)).mean()), 4),
+        "largest_difference": round(float(np.abs(got - expected).max()), 4),
+    }
 
-    settings = json.loads((given.run / "settings.json").read_text())
-    network = TwoHeadClassifier.from_pretrained(given.run)
-    held_out = {n: read_examples(given.data / f"{f}.jsonl.gz") for n, f in HELD_OUT.items()}
+
+def temperatures(logits: tuple[np.ndarray, np.ndarray], dev: Sequence[Example]) -> dict[str, float]:
+    """Of both heads, fitted on the examples whose label is known."""
+    found = {}
+    for head, scores in zip(("sentiment", "topic"), logits, strict=True):
+        labels = np.array([getattr(example, head) for example in dev])
+        known = labels != UNKNOWN
+        found[head] = round(fit_temperature(scores[known], labels[known]), 4)
+    return found
+
+
+def export(run: Path, out: Path, name: str, languages: Sequence[str]) -> dict[str, Any]:
+    """Write a run's network to a folder that ``Classifier.load`` takes.
+
+    Raises:
+        ExportFault: the run lacks a file, or int8 and torch give too many different sentiments.
+    """
+    try:
+        described = json.loads((run / "run.json").read_text())
+        metrics = json.loads((run / "metrics.json").read_text())
+        dev = read_examples(run / "dev.jsonl", targets=False)
+        network = TwoHeadClassifier.from_pretrained(run)
+        tokenizer = AutoTokenizer.from_pretrained(str(run))
+    except (OSError, DatasetError) as error:
+        raise ExportFault(f"{run} is no finished run: {error}") from None
+    max_tokens = described["settings"]["max_tokens"]
+    # What is longer is read in several parts when served, and cut in training.
+    data = Tokenized(dev, tokenizer, max_tokens)
+    dev = [e for e, ids in zip(dev, data.ids, strict=True) if len(ids) < max_tokens]
+    data = Tokenized(dev, tokenizer, max_tokens)
+    logits = predict(network, data, tokenizer.pad_token_id or 0)
+    about = {
+        "languages": list(languages),
+        "max_tokens": max_tokens,
+        "pairs": any(example.target is not None for example in dev),
+    }
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch)
         export_onnx(network, made / "fp32.onnx")
         quantize(made / "fp32.onnx", made / "model.onnx")
         (made / "fp32.onnx").unlink()
-        shutil.copy(given.run / "tokenizer.json", made / "tokenizer.json")
-        describe(made, given.name, {"max_tokens": settings["max_tokens"]})
-        classifier = Classifier.load(made)
-
-        texts = [e.text for part in held_out.values() for e in part][::4]
-        expected, _ = torch_probabilities(network, given.run, texts, settings["max_tokens"])
-        scores = classifier.classify(texts)
-        got = np.array([s.probabilities for s in scores])
-        agreement = float((got.argmax(1) == expected.argmax(1)).mean())
-        parity = {
-            "texts": len(texts),
-            "sentiment_agreement": round(agreement, 4),
-            "largest_difference": round(float(np.abs(got - expected).max()), 4),
+        shutil.copy(run / "tokenizer.json", made / "tokenizer.json")
+        describe(made, name, about)
+        expected = torch.from_numpy(logits[0]).softmax(1).numpy()
+        found = parity(Classifier.load(made), dev, expected)
+        if found["sentiment_agreement"] < MIN_AGREEMENT:
+            raise ExportFault(
+                f"int8 agrees with torch on {found['sentiment_agreement']:.1%} of {len(dev)} "
+                f"texts, at least {MIN_AGREEMENT:.0%} are needed; nothing was written"
+            )
+        about |= {
+            "temperature": temperatures(logits, dev),
+            "parity": found,
+            "training": {**described, "minutes": metrics["minutes"], "dev": metrics["dev"][-1]},
         }
-        print(json.dumps(parity))
-        if agreement < MIN_AGREEMENT:
-            raise SystemExit(f"int8 agrees with torch on {agreement:.2%} only; nothing written")
-        measured = figures(classifier, held_out)
-        print(json.dumps(measured, indent=1))
-        describe(
-            made,
-            given.name,
-            {
-                "max_tokens": settings["max_tokens"],
-                "parity": parity,
-                "figures": measured,
-                "training": settings,
-            },
-        )
-        given.out.mkdir(parents=True, exist_ok=True)
+        describe(made, name, about)
+        out.mkdir(parents=True, exist_ok=True)
         for file in made.iterdir():
-            shutil.copy(file, given.out / file.name)
+            shutil.copy(file, out / file.name)
+    return about
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="barograph export",
+        description="Write a run's network as int8 ONNX, checked against torch and calibrated.",
+        epilog="example: barograph export runs/default --out model/weights",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("run", type=Path, help="folder that training wrote")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder to write")
+    parser.add_argument("--name", default="barograph-e5-small", help="name of the model")
+    parser.add_argument("--languages", nargs="+", default=["en", "zh"], help="what it was made for")
+    given = parser.parse_args(arguments)
+    try:
+        about = export(given.run, given.out, given.name, given.languages)
+    except ExportFault as fault:
+        print(f"barograph export: {fault}", file=sys.stderr)
+        raise SystemExit(1) from None
+    print(json.dumps({key: about[key] for key in ("parity", "temperature")}))
     print(f"written to {given.out}")
 
 

@@ -1,7 +1,11 @@
-"""One encoder, two heads: sentiment and topic over the masked mean of the token states."""
+"""One encoder, two heads: sentiment and topic over the masked mean of the token states.
+
+A target is the second text of a pair: the sentiment of a pair is that towards the target.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -28,24 +32,34 @@ class TwoHeadClassifier(PreTrainedModel):
 
     config_class = TwoHeadConfig
     base_model_prefix = "encoder"
+    _supports_sdpa = True
+    # Flash and flex attention are the backbone's to have or not.
+    supports_gradient_checkpointing = True
 
     def __init__(self, config: TwoHeadConfig) -> None:
         super().__init__(config)
         settings = dict(config.backbone)
         encoder = AutoConfig.for_model(settings.pop("model_type"), **settings)
-        self.encoder = AutoModel.from_config(encoder)
+        self.encoder = AutoModel.from_config(encoder, **_without_pooler(encoder.model_type))
         self.dropout = nn.Dropout(config.dropout)
         self.sentiment = nn.Linear(encoder.hidden_size, len(SENTIMENTS))
         self.topic = nn.Linear(encoder.hidden_size, len(TOPICS))
         self.post_init()
 
     @classmethod
-    def from_backbone(cls, name_or_dir: str, dropout: float = 0.1) -> TwoHeadClassifier:
+    def from_backbone(cls, name_or_dir: str | Path, dropout: float = 0.1) -> TwoHeadClassifier:
         """New heads on a pretrained encoder (a hub name or a folder with safetensors)."""
-        encoder = AutoModel.from_pretrained(name_or_dir, use_safetensors=True)
+        config = AutoConfig.from_pretrained(str(name_or_dir))
+        encoder = AutoModel.from_pretrained(
+            str(name_or_dir), use_safetensors=True, **_without_pooler(config.model_type)
+        )
         network = cls(TwoHeadConfig(backbone=encoder.config.to_dict(), dropout=dropout))
         network.encoder.load_state_dict(encoder.state_dict())
         return network
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The encoder's embeddings of tokens."""
+        return self.encoder.get_input_embeddings()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Token ids and mask, both (batch, length), to logits (batch, 3) and (batch, 20)."""
@@ -54,3 +68,9 @@ class TwoHeadClassifier(PreTrainedModel):
         mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)
         mean = self.dropout(mean)
         return self.sentiment(mean), self.topic(mean)
+
+
+def _without_pooler(model_type: str) -> dict[str, bool]:
+    """BERT and its kin have a pooler by default, which would be trained for nothing."""
+    has_one = {"bert", "roberta", "xlm-roberta", "camembert", "data2vec-text"}
+    return {"add_pooling_layer": False} if model_type in has_one else {}

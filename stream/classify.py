@@ -7,40 +7,57 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tqdm import tqdm
 
-from model.classifier import Classifier
+from model.classifier import Classifier, ModelError
 from stream.rows import read_rows
 
 CHUNK = 256
 
 
 def classify(
-    texts: Sequence[str], source: Path | None, target: Path | None, model: Path | None
+    texts: Sequence[str],
+    source: Path | None,
+    output: Path | None,
+    model: str | None,
+    backend: Literal["onnx", "torch"] = "onnx",
+    target: str | None = None,
 ) -> None:
     """Score texts, or the rows of a file, and write a JSON line for each.
 
     A row without a text is written with ``error`` instead, so that rows and answers match.
 
+    Args:
+        texts: texts to score.
+        source: a file whose rows to score instead; a row's own ``target`` wins over ``target``.
+        output: where to write; None prints.
+        model: a folder, or for torch a hub name; None is the model that ships.
+        backend: see ``Classifier.load``.
+        target: whom the sentiment is to be towards; None: what the text says as a whole.
+
     Raises:
-        ModelError: the model cannot be used.
+        ModelError: the model cannot be used, or knows no targets and one is given.
         RowsError: the file cannot be read.
-        OSError: the target cannot be written.
+        OSError: the output cannot be written.
     """
-    classifier = Classifier.load(model)
+    classifier = Classifier.load(model, backend=backend)
+    if target is not None and not classifier.takes_targets:
+        raise ModelError(f"the model {classifier.name} knows no targets; leave out --target")
     rows = _rows(source) if source is not None else ({"text": text} for text in texts)
-    out = sys.stdout if target is None else target.open("w", encoding="utf-8")
+    if target is not None:
+        rows = ({"target": target, **row} for row in rows)
+    out = sys.stdout if output is None else output.open("w", encoding="utf-8")
     try:
-        bar = tqdm(unit=" texts", disable=None if target is not None else True)
+        bar = tqdm(unit=" texts", disable=None if output is not None else True)
         with bar:
             while chunk := list(islice(rows, CHUNK)):
                 for row in _scored(classifier, chunk):
                     out.write(json.dumps(row, ensure_ascii=False) + "\n")
                 bar.update(len(chunk))
     finally:
-        if target is not None:
+        if output is not None:
             out.close()
 
 
@@ -55,7 +72,8 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def _scored(classifier: Classifier, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     usable = [row for row in rows if isinstance(row.get("text"), str) and row["text"].strip()]
-    scores = iter(classifier.classify([_content(row) for row in usable]))
+    targets = [_target(row) for row in usable]
+    scores = iter(classifier.classify([_content(row) for row in usable], targets))
     good = {id(row) for row in usable}
     for row in rows:
         if id(row) not in good:
@@ -75,6 +93,11 @@ def _scored(classifier: Classifier, rows: Sequence[dict[str, Any]]) -> Iterator[
             "lang": score.lang,
             "known_language": score.known_language,
         }
+
+
+def _target(row: dict[str, Any]) -> str | None:
+    target = row.get("target")
+    return target if isinstance(target, str) and target.strip() else None
 
 
 def _content(row: dict[str, Any]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +41,13 @@ Bootstrap = Annotated[
     typer.Option("--bootstrap", "-b", help="Kafka, host:port.", show_default=False),
 ]
 Input = Annotated[Path, typer.Argument(help="JSON lines or CSV, also .gz; - is standard input.")]
+
+
+class Backend(StrEnum):
+    """What runs a model."""
+
+    ONNX = "onnx"
+    TORCH = "torch"
 
 
 class Failure(Exception):
@@ -162,19 +171,65 @@ def send(
         raise Failure(f"too large for Kafka, not sent: lines {report.skipped_lines}")
 
 
-@app.command(epilog='Example: barograph classify "Shares plunge after profit warning"')
+@app.command(
+    epilog='Examples: barograph classify "Shares plunge after profit warning"   |   '
+    "barograph classify --input posts.csv --output scored.jsonl"
+)
 def classify(
     texts: Annotated[list[str] | None, typer.Argument(help="Texts to score.")] = None,
     input: Annotated[Path | None, typer.Option(help="Rows with a text each.")] = None,
     output: Annotated[Path | None, typer.Option(help="JSON lines; default: printed.")] = None,
-    model: Annotated[Path | None, typer.Option(help="A model folder.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Sentiment towards this name; a row's target wins.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="A model folder.")] = None,
+    backend: Annotated[
+        Backend, typer.Option(help="torch: the folder of a run, or a hub name.")
+    ] = Backend.ONNX,
 ) -> None:
     """Score texts: a row out is the row in, with sentiment, topic and language."""
     from stream.classify import classify as run
 
     if bool(texts) == bool(input):
         raise SettingsError("give either texts or --input FILE")
-    run(texts or [], input, output, model)
+    run(texts or [], input, output, model, backend.value, target)
+
+
+def _model_command(name: str, module: str, text: str, needs: str) -> None:
+    """A command of the model's life: its options are those of the module, which has its own help.
+
+    ``model`` knows no web or Kafka library and no typer, so that it works on a bare machine.
+    """
+
+    @app.command(
+        name,
+        help=text,
+        context_settings={
+            "allow_extra_args": True,
+            "ignore_unknown_options": True,
+            "help_option_names": [],
+        },
+    )
+    def run(context: typer.Context) -> None:
+        try:
+            main_of = importlib.import_module(module).main
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.split(".")[0] in ("model", "stream", "alerts"):
+                raise
+            raise Failure(
+                f"barograph {name} needs {needs}, and {error.name} is not installed: "
+                "make .venv-train/.train, then .venv-train/bin/barograph"
+            ) from None
+        main_of(context.args)
+
+
+_model_command("train", "model.train", "Fine-tune the classifier.", "torch")
+_model_command("tune", "model.tune", "Search for the settings of a training.", "torch and optuna")
+_model_command("export", "model.export", "Turn a trained network into what serves.", "torch")
+_model_command("evaluate", "model.evaluate", "Measure a model on labelled texts.", "scikit-learn")
+_model_command(
+    "compare", "model.compare", "Is a challenger better than the champion?", "scikit-learn"
+)
 
 
 @app.command(epilog="Example: barograph replay 2021-05.jsonl.gz --alerts alerts.jsonl")

@@ -23,7 +23,7 @@ from stream.records import (
     TopicScore,
 )
 from stream.slices import SCALE, Entry, Mark, Progress, Slice, evidence_of, slices_of
-from stream.watchlist import Watchlist
+from stream.watchlist import Mention, Watchlist
 from stream.windows import HOUR
 
 MAX_AHEAD = 300
@@ -62,7 +62,11 @@ class TextClassifier(Protocol):
     def name(self) -> str: ...
     @property
     def version(self) -> str: ...
-    def classify(self, texts: Sequence[str]) -> Sequence[Score]: ...
+    @property
+    def takes_targets(self) -> bool: ...
+    def classify(
+        self, texts: Sequence[str], targets: Sequence[str | None] | None = None
+    ) -> Sequence[Score]: ...
 
 
 @dataclass(frozen=True)
@@ -165,15 +169,38 @@ class Scorer:
                 continue
             batch.clamped += clamped
             documents.append((raw, document, time))
-        scores = self.classifier.classify([document.content for _, document, _ in documents])
+        mentions = [
+            self.watchlist.mentions(document.content, document.tags) for _, document, _ in documents
+        ]
+        scores, towards = self._classify([d.content for _, d, _ in documents], mentions)
         entries: list[tuple[str, Entry]] = []
-        for (raw, document, time), score in zip(documents, scores, strict=True):
-            scored = self._scored(raw, document, time, score, now)
+        for at, (raw, document, time) in enumerate(documents):
+            found = [(m.topic, towards.get((at, m.name), scores[at])) for m in mentions[at]]
+            scored = self._scored(raw, document, time, scores[at], found, now)
             batch.scored.append((raw, scored))
             entries += self._entries(raw, scored)
         batch.slices = slices_of(entries)
         batch.progress = _progress(((raw, time) for raw, _, time in documents), now)
         return batch
+
+    def _classify(
+        self, texts: Sequence[str], mentions: Sequence[Sequence[Mention]]
+    ) -> tuple[Sequence[Score], dict[tuple[int, str | None], Score]]:
+        """Scores of texts, and by text and name those towards what a text says of several.
+
+        A text about one entry is scored as a whole: what it says, it says of that one.
+        """
+        asked: list[tuple[int, str | None]] = []
+        if self.classifier.takes_targets:
+            for at, found in enumerate(mentions):
+                names = dict.fromkeys(m.name for m in found if m.name is not None)
+                if len(names) > 1:
+                    asked += ((at, name) for name in names)
+        scores = self.classifier.classify(
+            [*texts, *(texts[at] for at, _ in asked)],
+            [*(None for _ in texts), *(name for _, name in asked)],
+        )
+        return scores[: len(texts)], dict(zip(asked, scores[len(texts) :], strict=True))
 
     def score_singly(self, raws: Sequence[Raw], now: float | None) -> Batch:
         """Score messages that failed together one by one: what still fails is a dead letter."""
@@ -209,14 +236,20 @@ class Scorer:
         return time, False
 
     def _scored(
-        self, raw: Raw, document: Document, time: datetime, score: Score, now: float | None
+        self,
+        raw: Raw,
+        document: Document,
+        time: datetime,
+        score: Score,
+        watched: Sequence[tuple[str, Score]],
+        now: float | None,
     ) -> ScoredDocument:
-        negative, neutral, positive = score.probabilities
-        sentiment = SentimentScore.model_construct(
-            label=score.sentiment, negative=negative, neutral=neutral, positive=positive
+        sentiment = _sentiment(score)
+        monitored = [(f"class:{slug(score.topic)}", sentiment)]
+        monitored += (
+            (topic, sentiment if towards is score else _sentiment(towards))
+            for topic, towards in watched
         )
-        topics = [f"class:{slug(score.topic)}"]
-        topics += self.watchlist.mentions(document.content, document.tags)
         author = None if document.author is None else self._hashed(document.author)
         return ScoredDocument.model_construct(
             **{
@@ -231,7 +264,8 @@ class Scorer:
                     label=score.topic, probability=score.topic_probability
                 ),
                 "monitored": tuple(
-                    Monitored.model_construct(topic=topic, sentiment=sentiment) for topic in topics
+                    Monitored.model_construct(topic=topic, sentiment=towards)
+                    for topic, towards in monitored
                 ),
                 "story": signature(document.content),
                 "model": self.model,
@@ -271,6 +305,13 @@ class Scorer:
                     evidence,
                 ),
             )
+
+
+def _sentiment(score: Score) -> SentimentScore:
+    negative, neutral, positive = score.probabilities
+    return SentimentScore.model_construct(
+        label=score.sentiment, negative=negative, neutral=neutral, positive=positive
+    )
 
 
 def _progress(done: Iterable[tuple[Raw, datetime]], now: float | None) -> Progress | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import yaml
 from ahocorasick_rs import AhoCorasick
@@ -55,6 +55,14 @@ class Entry(BaseModel):
         return f"watch:{self.id}"
 
 
+class Mention(NamedTuple):
+    """A watched entry that a text is about, and by what name the text calls it."""
+
+    topic: str
+    name: str | None
+    """None where the text names nothing: the entry takes everything, or a tag said so"""
+
+
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
     topics: tuple[Entry, ...]
@@ -73,16 +81,16 @@ class Watchlist:
         self._always = {i for i, e in enumerate(entries) if e.match == "all"}
         self._tickers: dict[str, set[int]] = {}
         self._tags: dict[str, set[int]] = {}
-        words: dict[str, set[tuple[int, bool]]] = {}
+        words: dict[str, dict[int, str | None]] = {}
         for i, entry in enumerate(entries):
             for ticker in entry.tickers:
                 self._tickers.setdefault(ticker, set()).add(i)
             for tag in (entry.id, *entry.tickers):
                 self._tags.setdefault(tag.casefold(), set()).add(i)
             for word in (*entry.names, *entry.keywords):
-                words.setdefault(word.casefold(), set()).add((i, True))
+                words.setdefault(word.casefold(), {})[i] = word
             for word in entry.exclude:
-                words.setdefault(word.casefold(), set()).add((i, False))
+                words.setdefault(word.casefold(), {})[i] = None
         self._words = list(words.items())
         self._automaton = AhoCorasick([word for word, _ in self._words]) if words else None
 
@@ -91,26 +99,29 @@ class Watchlist:
         """The monitored topics of all entries."""
         return tuple(entry.topic for entry in self.entries)
 
-    def mentions(self, text: str, tags: Iterable[str] = ()) -> list[str]:
-        """The monitored topics of the entries this text is about, in the watchlist's order."""
-        found = set(self._always)
+    def mentions(self, text: str, tags: Iterable[str] = ()) -> list[Mention]:
+        """The entries this text is about, in the watchlist's order."""
+        found: dict[int, str | None] = dict.fromkeys(self._always)
         excluded: set[int] = set()
         for tag in tags:
-            found |= self._tags.get(tag.casefold(), set())
+            found.update(dict.fromkeys(self._tags.get(tag.casefold(), ())))
         if self._tickers:
-            for ticker in _CASHTAG.findall(text):
-                found |= self._tickers.get(ticker.upper(), set())
-            for ticker in _CAPITALS.findall(text):
-                if ticker not in _WORDS:
-                    found |= self._tickers.get(ticker, set())
+            cashtags = [(m[0], m[1].upper()) for m in _CASHTAG.finditer(text)]
+            capitals = [(m[0], m[0]) for m in _CAPITALS.finditer(text) if m[0] not in _WORDS]
+            for name, ticker in reversed(cashtags + capitals):
+                found.update(dict.fromkeys(self._tickers.get(ticker, ()), name))
         if self._automaton is not None:
             folded = text.casefold()
             matches = self._automaton.find_matches_as_indexes(folded, overlapping=True)
-            for which, start, end in matches:
+            # The longest name is the best one: "Corvane Energy" rather than "Corvane".
+            for which, start, end in sorted(matches, key=lambda match: match[2] - match[1]):
                 if _is_word(folded, start, end):
-                    for i, wanted in self._words[which][1]:
-                        (found if wanted else excluded).add(i)
-        return [self.entries[i].topic for i in sorted(found - excluded)]
+                    for i, word in self._words[which][1].items():
+                        if word is None:
+                            excluded.add(i)
+                        else:
+                            found[i] = word
+        return [Mention(self.entries[i].topic, found[i]) for i in sorted(found.keys() - excluded)]
 
 
 def _is_word(text: str, start: int, end: int) -> bool:

@@ -78,17 +78,31 @@ class TinyScore:
 
 
 class TinyClassifier:
-    """Negative where a text says "bad", positive where it says "good"; keeps what it was given."""
+    """Negative where a text says "bad", positive where it says "good"; keeps what it was given.
+
+    Towards a target what stands before its name counts, back to the name before.
+    """
 
     name = "tiny"
     version = "1"
 
-    def __init__(self) -> None:
+    def __init__(self, takes_targets: bool = True) -> None:
+        self.takes_targets = takes_targets
         self.texts: list[str] = []
+        self.targets: list[str] = []
 
-    def classify(self, texts: Sequence[str]) -> list[TinyScore]:
-        self.texts += texts
-        return [_score(text) for text in texts]
+    def classify(
+        self, texts: Sequence[str], targets: Sequence[str | None] | None = None
+    ) -> list[TinyScore]:
+        scores = []
+        for text, target in zip(texts, targets or [None] * len(texts), strict=True):
+            if target is None:
+                self.texts.append(text)
+                scores.append(_score(text))
+            else:
+                self.targets.append(target)
+                scores.append(_score(text[: text.index(target)].rpartition(",")[2]))
+        return scores
 
 
 def _score(text: str) -> TinyScore:

@@ -77,6 +77,15 @@ def test_classify_answers_row_by_row(monkeypatch, tmp_path: Path, capsys):
     assert answers[2]["lang"] == "en"
 
 
+def test_classify_may_ask_about_one_of_several(monkeypatch, capsys):
+    text = "Corvane Energy surges to a record while Dunmere Foods collapses after fraud charges"
+    found = {}
+    for name in ("Corvane Energy", "Dunmere Foods"):
+        assert barograph(monkeypatch, "classify", text, "--target", name) == 0
+        found[name] = json.loads(capsys.readouterr().out)["sentiment"]["label"]
+    assert found == {"Corvane Energy": "positive", "Dunmere Foods": "negative"}
+
+
 def test_replay_writes_what_came_of_a_file(monkeypatch, tmp_path: Path, capsys):
     rows = tmp_path / "in.jsonl"
     document = {"text": "Shares plunge", "source": "wire", "published_at": "2024-05-01T10:00:00Z"}

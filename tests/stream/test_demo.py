@@ -26,4 +26,4 @@ def test_it_is_the_same_each_time_and_all_of_it_can_be_read() -> None:
 
 
 def test_its_watchlist_takes_everything() -> None:
-    assert load(WATCHLIST).mentions("whatever") == ["watch:market"]
+    assert load(WATCHLIST).mentions("whatever") == [("watch:market", None)]

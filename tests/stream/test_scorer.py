@@ -191,6 +191,56 @@ def test_a_document_carries_its_scores():
     assert found.model.name == "tiny"
 
 
+PAIR = Watchlist((Entry(id="acme", names=("Acme",)), Entry(id="bond", names=("Bond Co",))))
+
+
+def monitored(text: str, takes_targets: bool = True) -> tuple[dict[str, str], list[str]]:
+    """Sentiment by monitored topic, and the targets that were asked for."""
+    classifier = TinyClassifier(takes_targets)
+    batch = Scorer(classifier, PAIR, b"key").score([raw(body(text=text))], DAY0)
+    ((_, found),) = batch.scored
+    labels = {m.topic: m.sentiment.label for m in found.monitored}
+    counted = {
+        s.topic: ("negative", "neutral", "positive")[s.entries[0].label] for s in batch.slices
+    }
+    assert labels == counted
+    return labels, classifier.targets
+
+
+def test_each_of_several_watched_entries_counts_the_sentiment_towards_it():
+    labels, targets = monitored("A bad day for Acme, a good one for Bond Co")
+    assert labels == {
+        "class:macro": "negative",
+        "watch:acme": "negative",
+        "watch:bond": "positive",
+    }
+    assert targets == ["Acme", "Bond Co"]
+
+
+def test_one_watched_entry_counts_what_the_document_says():
+    labels, targets = monitored("good for all, bad for Acme")
+    assert labels == {"class:macro": "negative", "watch:acme": "negative"}
+    assert targets == []
+
+
+def test_a_model_that_knows_no_targets_is_not_asked():
+    labels, targets = monitored("A bad day for Acme, a good one for Bond Co", takes_targets=False)
+    assert set(labels.values()) == {"negative"}
+    assert targets == []
+
+
+def test_targets_of_one_document_are_not_those_of_another():
+    batch = Scorer(TinyClassifier(), PAIR, b"key").score(
+        [
+            raw(body(text="bad for Acme, good for Bond Co"), 0),
+            raw(body(text="good for Acme, bad for Bond Co"), 1),
+        ],
+        DAY0,
+    )
+    found = {s.topic: [e.label for e in s.entries] for s in batch.slices}
+    assert (found["watch:acme"], found["watch:bond"]) == ([0, 2], [2, 0])
+
+
 def test_only_what_is_negative_carries_evidence():
     batch = scorer().score([raw(body(text="bad"), 0), raw(body(text="good"), 1)], DAY0)
     bad, good = batch.slices[0].entries

@@ -41,18 +41,37 @@ WATCHLIST = Watchlist(
     ],
 )
 def test_what_a_text_mentions(text: str, found: list[str]) -> None:
-    assert WATCHLIST.mentions(text) == [f"watch:{identity}" for identity in found]
+    assert [m.topic for m in WATCHLIST.mentions(text)] == [f"watch:{name}" for name in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("apple falls", "Apple"),
+        ("$aapl falls", "$aapl"),
+        ("AAPL, later $AAPL", "$AAPL"),
+        ("AAPL: Apple falls", "Apple"),
+        ("Nothing but a tag", None),
+    ],
+)
+def test_by_what_name_a_text_calls_it(text: str, name: str | None) -> None:
+    assert WATCHLIST.mentions(text, ["AAPL"]) == [("watch:apple", name)]
+
+
+def test_of_several_names_the_longest_counts() -> None:
+    watchlist = Watchlist((Entry(id="x", names=("Xylo", "Xylo Energy", "Energy")),))
+    assert watchlist.mentions("xylo energy falls") == [("watch:x", "Xylo Energy")]
 
 
 @pytest.mark.parametrize("tag", ["AAPL", "aapl", "apple", "APPLE"])
 def test_a_tag_is_an_id_or_a_ticker(tag: str) -> None:
-    assert WATCHLIST.mentions("No name in here", [tag]) == ["watch:apple"]
+    assert WATCHLIST.mentions("No name in here", [tag]) == [("watch:apple", None)]
 
 
 def test_an_entry_may_take_everything() -> None:
     watchlist = Watchlist((Entry(id="market", match="all"), Entry(id="x", names=("Xylo",))))
-    assert watchlist.mentions("anything") == ["watch:market"]
-    assert watchlist.mentions("Xylo") == ["watch:market", "watch:x"]
+    assert watchlist.mentions("anything") == [("watch:market", None)]
+    assert watchlist.mentions("Xylo") == [("watch:market", None), ("watch:x", "Xylo")]
     assert watchlist.topics == ("watch:market", "watch:x")
 
 
@@ -91,4 +110,4 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "watchlist.yaml"
     path.write_text("topics:\n  - {id: moutai, names: [茅台], tickers: ['600519']}\n")
-    assert load(path).mentions("$600519", ["600519"]) == ["watch:moutai"]
+    assert load(path).mentions("茅台", ["600519"]) == [("watch:moutai", "茅台")]

@@ -1,0 +1,97 @@
+"""How many texts a second the shipped int8 model scores, beside ``transformers.pipeline``.
+
+``.venv-train/bin/python -m benchmarks.throughput runs/default`` scores the same 5,000 tweets with
+both, in turns, on the same cores: the int8 export through ``Classifier``, and the run's network in
+torch fp32 through the pipeline that most people would use, at its best batch size. Only the ratio
+means anything, since machines differ and are noisy. Figures go to ``results/throughput.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer, TextClassificationPipeline
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from model.classifier import Classifier
+from model.dataset import read_examples
+from model.labels import SENTIMENTS
+from model.network import TwoHeadClassifier
+
+RESULTS = Path(__file__).parent / "results" / "throughput.json"
+TWEETS = "twitter_financial_topic/train.jsonl.gz"
+BATCHES = (1, 8, 32, 128)
+
+
+class ForPipeline(TwoHeadClassifier):
+    """The same network with the output that the pipeline asks for."""
+
+    def forward(self, input_ids: Any, attention_mask: Any, **_: Any) -> Any:
+        return SequenceClassifierOutput(logits=super().forward(input_ids, attention_mask)[0])
+
+
+def rate(action: Callable[[], object], texts: int) -> float:
+    started = time.monotonic()
+    action()
+    return texts / (time.monotonic() - started)
+
+
+def run(trained: Path, data: Path, count: int, rounds: int) -> dict[str, Any]:
+    texts = [example.text for example in read_examples(data / TWEETS)][:count]
+    threads = os.cpu_count() or 1
+    torch.set_num_threads(threads)
+    classifier = Classifier.load(threads=threads)
+    network = ForPipeline.from_pretrained(trained)
+    network.config.id2label = dict(enumerate(SENTIMENTS))
+    tokenizer = AutoTokenizer.from_pretrained(str(trained), model_max_length=128)
+    pipeline = TextClassificationPipeline(model=network, tokenizer=tokenizer, device="cpu")
+
+    def piped(size: int, some: Sequence[str]) -> list[Any]:
+        return list(pipeline(list(some), batch_size=size, truncation=True))
+
+    classifier.classify(texts[:200])
+    sizes = {size: rate(lambda size=size: piped(size, texts[:500]), 500) for size in BATCHES}
+    best = max(sizes, key=sizes.__getitem__)
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _ in range(rounds):
+        ours.append(rate(lambda: classifier.classify(texts), len(texts)))
+        theirs.append(rate(lambda: piped(best, texts), len(texts)))
+    labels = [answer["label"] for answer in piped(best, texts)]
+    scores = classifier.classify(texts)
+    same = sum(score.sentiment == label for score, label in zip(scores, labels, strict=True))
+    return {
+        "texts": len(texts),
+        "cores": threads,
+        "model": f"{classifier.name} {classifier.version}",
+        "pipeline_batch_size": best,
+        "pipeline_texts_per_second_by_batch_size": {k: round(v, 1) for k, v in sizes.items()},
+        "texts_per_second": [round(r, 1) for r in ours],
+        "pipeline_texts_per_second": [round(r, 1) for r in theirs],
+        "ratio": round(statistics.median(a / b for a, b in zip(ours, theirs, strict=True)), 2),
+        "same_label": round(same / len(texts), 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of the run that ships")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    figures = run(given.run, given.data, given.count, given.rounds)
+    RESULTS.write_text(json.dumps(figures, indent=1) + "\n")
+    print(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()

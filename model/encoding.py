@@ -1,0 +1,92 @@
+"""Examples as padded batches of token ids, in an order that repeats."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset as TorchDataset
+from transformers import PreTrainedTokenizerFast
+
+from model.dataset import Example
+
+
+class Tokenized(TorchDataset[dict[str, Any]]):
+    """Examples as token ids; a target is the second text of its pair."""
+
+    def __init__(
+        self, examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast, max_tokens: int
+    ) -> None:
+        self.examples = list(examples)
+        self.ids = [encode(tokenizer, e.text, e.target, max_tokens) for e in examples]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        example = self.examples[index]
+        return {
+            "input_ids": self.ids[index],
+            "sentiment": example.sentiment,
+            "topic": example.topic,
+        }
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerFast, text: str, target: str | None, max_tokens: int
+) -> list[int]:
+    """Ids of a text, or of the pair with its target, the text cut to what fits."""
+    ids: list[int] = tokenizer(
+        text,
+        target,
+        truncation=True if target is None else "only_first",
+        max_length=max_tokens,
+        return_token_type_ids=False,
+    )["input_ids"]
+    return ids
+
+
+def collate(rows: Sequence[dict[str, Any]], pad: int) -> dict[str, torch.Tensor]:
+    """A batch, padded to its longest text."""
+    length = max(len(row["input_ids"]) for row in rows)
+    ids = torch.full((len(rows), length), pad)
+    mask = torch.zeros((len(rows), length), dtype=torch.int64)
+    for at, row in enumerate(rows):
+        ids[at, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
+        mask[at, : len(row["input_ids"])] = 1
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "sentiment": torch.tensor([row["sentiment"] for row in rows]),
+        "topic": torch.tensor([row["topic"] for row in rows]),
+    }
+
+
+class LengthBatches:
+    """Indices in batches of like length, in another random order each epoch.
+
+    Sorting within chunks of 50 batches saves most of the padding and keeps the order random. The
+    order follows from seed and epoch, so a resumed run sees what it would have seen.
+    """
+
+    def __init__(self, lengths: Sequence[int], size: int, seed: int) -> None:
+        self.lengths, self.size, self.seed, self.epoch = lengths, size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = random.Random(f"{self.seed}/{self.epoch}")
+        order = list(range(len(self.lengths)))
+        rng.shuffle(order)
+        made = []
+        for start in range(0, len(order), self.size * 50):
+            chunk = sorted(order[start : start + self.size * 50], key=self.lengths.__getitem__)
+            made += [chunk[i : i + self.size] for i in range(0, len(chunk), self.size)]
+        rng.shuffle(made)
+        return iter(made)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.dataset import UNKNOWN, Example
+from model.encoding import LengthBatches
+from model.loss import loss_of, sentiment_weights
+
+LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.3, 0.2, -0.7], [-1.0, 0.0, 1.0]])
+WEIGHTS = torch.tensor([1.2, 0.7, 1.1])
+
+
+def test_unknown_labels_contribute_nothing() -> None:
+    sentiment = LOGITS.clone().requires_grad_()
+    topic = torch.randn(3, 20, requires_grad=True)
+    labels = torch.tensor([0, UNKNOWN, 2]), torch.tensor([UNKNOWN, 4, UNKNOWN])
+    loss = loss_of((sentiment, topic), *labels, WEIGHTS, 0.1)
+    loss.backward()
+    assert not sentiment.grad[1].any()
+    assert not topic.grad[[0, 2]].any()
+    assert sentiment.grad[[0, 2]].all()
+    assert topic.grad[1].all()
+    known = loss_of(
+        (sentiment[[0, 2]], topic[[0, 2]]), labels[0][[0, 2]], labels[1][[0, 2]], WEIGHTS, 0.1
+    ) + loss_of((sentiment[[1]], topic[[1]]), labels[0][[1]], labels[1][[1]], WEIGHTS, 0.1)
+    torch.testing.assert_close(loss, known)
+
+
+def test_a_batch_without_labels_costs_nothing() -> None:
+    sentiment, topic = LOGITS.clone().requires_grad_(), torch.randn(3, 20, requires_grad=True)
+    unknown = torch.full((3,), UNKNOWN)
+    loss = loss_of((sentiment, topic), unknown, unknown, WEIGHTS, 0.1)
+    assert loss == 0
+    loss.backward()
+
+
+def test_rare_sentiments_weigh_more() -> None:
+    found = sentiment_weights([Example("a", s) for s in (0, 1, 1, 1, 1, 2, 2, UNKNOWN)])
+    torch.testing.assert_close(found / found[1], torch.tensor([2.0, 1.0, 2**0.5]))
+    assert found.mean() == pytest.approx(1)
+
+
+lengths = st.lists(st.integers(1, 40), min_size=1, max_size=120)
+
+
+def batches(found: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
+    sampler = LengthBatches(found, size, seed)
+    sampler.set_epoch(epoch)
+    made = list(sampler)
+    assert len(made) == len(sampler)
+    return made
+
+
+@given(lengths, st.integers(1, 9), st.integers(0, 3), st.integers(0, 3))
+def test_an_epoch_takes_each_text_once(found: list[int], size: int, seed: int, epoch: int) -> None:
+    made = batches(found, size, seed, epoch)
+    assert sorted(index for batch in made for index in batch) == list(range(len(found)))
+    assert all(0 < len(batch) <= size for batch in made)
+    assert made == batches(found, size, seed, epoch)
+
+
+def test_each_epoch_and_seed_has_its_own_order() -> None:
+    found = [1 + i % 7 for i in range(64)]
+    first = batches(found, 4, 7, 0)
+    assert first != batches(found, 4, 7, 1)
+    assert first != batches(found, 4, 8, 0)
+    assert all(max(found[i] for i in b) - min(found[i] for i in b) <= 1 for b in first)
