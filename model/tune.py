@@ -32,7 +32,7 @@ from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from transformers import TrainerCallback
 
 from model.dataset import DatasetError, Example
-from model.train import METHODS, Settings, train
+from model.train import Settings, add_settings, train
 
 SEARCHED = (
     "learning_rate",
@@ -270,15 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/tune"), help="folder of the search")
     parser.add_argument("--backbone", help="hub name or folder; default: the e5-small wheel")
     parser.add_argument("--resume", action="store_true", help="add to the trials in the folder")
-    for field in fields(Settings):
-        name, usual = f"--{field.name.replace('_', '-')}", field.default
-        if field.name in SEARCHED:
-            continue
-        if isinstance(usual, bool):
-            parser.add_argument(name, action=argparse.BooleanOptionalAction, default=usual)
-        else:
-            choices = METHODS if field.name == "method" else None
-            parser.add_argument(name, type=type(usual), default=usual, choices=choices)
+    add_settings(parser, without=SEARCHED)
     given = parser.parse_args(arguments)
     if given.trials < 1 or not given.minutes > 0:
         parser.error("--trials and --minutes are more than 0")
