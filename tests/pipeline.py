@@ -27,6 +27,8 @@ class Pipeline:
     settings: Settings
     folder: Path
     names: tuple[str, ...] = ("worker", "recorder")
+    second_try: bool = False
+    """start what is not ready after a while once more, as ``up`` does"""
     children: dict[str, Child] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,7 +78,13 @@ class Pipeline:
             except httpx.HTTPError:
                 return False
 
-        assert eventually(answers, 60), f"the {name} is not ready"
+        try:
+            eventually(answers, 60, what=f"{name} ready")
+        except AssertionError:
+            if not self.second_try:
+                raise
+            self.children[name].restart()
+            eventually(answers, 60, what=f"{name} ready")
 
     def metric(self, name: str, **labels: str) -> float:
         """Sum of the worker's series of that name with these labels."""
