@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import secrets
 import signal
@@ -246,7 +247,7 @@ def _wait_ready(settings: Settings, children: list[Child]) -> None:
         if time.monotonic() > second_try:
             # With the embedded broker a worker now and then waits for its group for ever (about one
             # start in 70 here); one that joins anew gets it.
-            second_try = deadline
+            second_try = math.inf
             for child in children:
                 if child.name in waiting:
                     child.restart()
