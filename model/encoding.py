@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -14,21 +14,34 @@ from model.dataset import Example
 
 
 class Tokenized(TorchDataset[dict[str, Any]]):
-    """Examples as token ids; a target is the second text of its pair."""
+    """Examples as token ids; a target is the second text of its pair.
+
+    With ``vary`` an item is a variation of its example, another one in each epoch; ``ids`` stay
+    those of the examples as they are.
+    """
 
     def __init__(
-        self, examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast, max_tokens: int
+        self,
+        examples: Sequence[Example],
+        tokenizer: PreTrainedTokenizerFast,
+        max_tokens: int,
+        vary: Callable[[int, int], Example] | None = None,
     ) -> None:
         self.examples = list(examples)
         self.ids = [encode(tokenizer, e.text, e.target, max_tokens) for e in examples]
+        self.epoch = 0
+        self._tokenizer, self._max_tokens, self._vary = tokenizer, max_tokens, vary
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        example = self.examples[index]
+        example, ids = self.examples[index], self.ids[index]
+        if self._vary is not None:
+            varied = self._vary(index, self.epoch)
+            ids = encode(self._tokenizer, varied.text, varied.target, self._max_tokens)
         return {
-            "input_ids": self.ids[index],
+            "input_ids": ids,
             "sentiment": example.sentiment,
             "topic": example.topic,
         }
@@ -71,11 +84,19 @@ class LengthBatches:
     order follows from seed and epoch, so a resumed run sees what it would have seen.
     """
 
-    def __init__(self, lengths: Sequence[int], size: int, seed: int) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        size: int,
+        seed: int,
+        on_epoch: Callable[[int], object] = lambda _: None,
+    ) -> None:
         self.lengths, self.size, self.seed, self.epoch = lengths, size, seed, 0
+        self._on_epoch = on_epoch
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
+        self._on_epoch(epoch)
 
     def __len__(self) -> int:
         return -(-len(self.lengths) // self.size)

@@ -29,6 +29,7 @@ from transformers import (
     set_seed,
 )
 
+from model.augment import varied
 from model.dataset import UNKNOWN, DatasetError, Example, write_examples
 from model.encoding import Tokenized
 from model.loss import measure, report
@@ -64,6 +65,7 @@ class Settings:
     dropout: float = 0.1
     label_smoothing: float = 0.05
     average: float = 0.999
+    augment: bool = True
     train_embeddings: bool = False
     dev_share: float = 0.04
     patience: int = 3
@@ -135,7 +137,14 @@ def train(
 
     tokenizer = AutoTokenizer.from_pretrained(str(backbone))
     network = TwoHeadClassifier.from_backbone(backbone, settings.dropout)
-    data = Tokenized(examples, tokenizer, settings.max_tokens)
+    vary = None
+    if settings.augment:
+        variations = varied(examples)
+
+        def vary(index: int, epoch: int) -> Example:
+            return variations.draw(index, f"{settings.seed}/{epoch}")
+
+    data = Tokenized(examples, tokenizer, settings.max_tokens, vary)
     checks = {n: Tokenized(e, tokenizer, settings.max_tokens) for n, e in held_out.items()}
     an_epoch = math.ceil(math.ceil(len(data) / settings.batch_size) / settings.accumulate)
     steps = max_steps if max_steps > 0 else math.ceil(an_epoch * settings.epochs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,10 @@ class TwoHeadTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         data, settings = self.train_dataset, self.settings
-        sampler = LengthBatches([len(i) for i in data.ids], settings.batch_size, settings.seed)
+        lengths = [len(ids) for ids in data.ids]
+        sampler = LengthBatches(
+            lengths, settings.batch_size, settings.seed, partial(setattr, data, "epoch")
+        )
         loader: DataLoader[Any] = DataLoader(
             data,
             batch_sampler=sampler,

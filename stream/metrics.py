@@ -95,7 +95,10 @@ class Metrics:
             registry=r,
         )
         self.lag = Gauge(
-            "barograph_consumer_lag", "Messages not yet read.", ["topic", "partition"], registry=r
+            "barograph_consumer_lag",
+            "Messages not yet worked off.",
+            ["topic", "partition"],
+            registry=r,
         )
         self.watermark = Gauge(
             "barograph_watermark_timestamp_seconds",

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import faust
 import structlog
@@ -21,6 +21,7 @@ from stream.aggregator import Aggregator, AggregatorConfig, Output
 from stream.clients import servers
 from stream.dead_letters import headers
 from stream.metrics import Metrics
+from stream.offsets import Offsets, Taken
 from stream.publisher import Outgoing, Publisher
 from stream.scorer import Batch, Raw, Scorer
 from stream.settings import Settings
@@ -30,6 +31,9 @@ from stream.watermarks import BEAT
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0
+
+COMMIT_SECONDS = 1.0
+"""What a worker that was killed did in this time is read again, and passed over as known."""
 
 EXIT_FAULT = 70
 """Exit status after a fault of the program itself (EX_SOFTWARE of sysexits.h)."""
@@ -51,6 +55,7 @@ class Topology:
         self.metrics = metrics
         self.aggregators: dict[int, Aggregator] = {}
         self._heard: dict[int, float] = {}
+        self._offsets: Offsets[TP] = Offsets()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="score")
         self._publisher: Publisher | None = None
         # Nothing is stored there; Faust wants a folder all the same.
@@ -74,7 +79,6 @@ class Topology:
             broker_heartbeat_interval=kafka.session_timeout / 4,
             broker_rebalance_timeout=kafka.rebalance_timeout,
             broker_request_timeout=max(40.0, kafka.rebalance_timeout + 10),
-            broker_commit_interval=1.0,
             # One consumer reads both topics and hands on all it fetched before it fetches again, so
             # a large fetch of documents would keep the slices waiting behind it during a backlog.
             consumer_max_fetch_size=FETCH_BYTES,
@@ -86,6 +90,7 @@ class Topology:
             "key_serializer": "raw",
             "value_serializer": "raw",
             "allow_empty": True,
+            "acks": False,  # offsets are committed here, see Offsets
         }
         self._documents = self.app.topic(kafka.topics.documents, **raw)
         self._slices = self.app.topic(kafka.topics.slices, **raw)
@@ -95,7 +100,10 @@ class Topology:
         self.app.agent(self._documents, name="score", concurrency=1)(self._score)
         self.app.agent(self._slices, name="aggregate", concurrency=1)(self._aggregate)
         self.app.timer(TICK_SECONDS, name="tick")(self._tick)
-        self.app.on_partitions_revoked.connect(self._revoked, weak=False)
+        self.app.timer(COMMIT_SECONDS, name="commit-offsets")(self._commit)
+        self.app.on_partitions_revoked.connect(self._forget, weak=False)
+        self.app.on_partitions_assigned.connect(self._forget, weak=False)
+        self.app.on_rebalance_complete.connect(self._hold, weak=False)
         self.app.on_before_shutdown.connect(self._shutdown, weak=False)
 
     # Scoring
@@ -103,15 +111,24 @@ class Topology:
     async def _score(self, stream: StreamT[bytes]) -> None:
         worker = self.settings.worker
         async for events in stream.take_events(worker.batch_size, within=worker.batch_wait):
+            # What was read before a rebalance is read again after it, perhaps by another worker.
+            events = [event for event in events if self._is_current(event)]
+            if not events:
+                continue
+            taken = [self._take(event) for event in events]
             raws = [raw_of(event) for event in events]
             started = time.monotonic()
-            # An exception that left this loop would acknowledge the messages unread.
             try:
-                batch = await self._in_thread(self.scorer.score, raws)
+                try:
+                    batch = await self._in_thread(self.scorer.score, raws)
+                except Exception:
+                    log.exception("batch-failed", size=len(raws))
+                    batch = await self._in_thread(self.scorer.score_singly, raws)
+                await self._publish(self._outgoing(batch))
             except Exception:
-                log.exception("batch-failed", size=len(raws))
-                batch = await self._in_thread(self.scorer.score_singly, raws)
-            await self._publish(self._outgoing(batch))
+                _give_up("scorer-failed")
+            for message in taken:
+                message.done = True
             self.metrics.scored_batch(batch, len(raws), time.monotonic() - started, time.time())
 
     async def _in_thread(
@@ -141,11 +158,8 @@ class Topology:
     # Aggregation
 
     async def _aggregate(self, stream: StreamT[bytes]) -> None:
-        # Faust would let an offset be committed while what its message wrote to the tables still
-        # waits in a buffer; a worker killed just then would never read it again. So a message is
-        # acknowledged here, when Kafka has all that came of it.
-        stream.enable_acks = False
         async for event in stream.events():
+            taken = self._take(event)
             partition = event.message.partition
             self._heard[partition] = time.monotonic()
             try:
@@ -153,17 +167,19 @@ class Topology:
             except ValueError:
                 # Only this program writes here; a later version's message is not ours to count.
                 log.error("unknown-slice", partition=partition, offset=event.message.offset)
-                event.ack()
+                taken.done = True
                 continue
             try:
-                output = self._aggregator(partition).handle(message)
+                aggregator = self._aggregator(partition)
+                output = aggregator.handle(message)
                 await self._publish(self._results(output))
+                if self.aggregators.get(partition) is not aggregator:
+                    # A rebalance came between: the tables are being read anew, and so is this.
+                    continue
                 written = asyncio.gather(*self._store(partition, output))
             except Exception:
-                # A process that ends is seen and started anew, and reads the message again.
-                log.exception("aggregator-failed", partition=partition)
-                os._exit(EXIT_FAULT)
-            written.add_done_callback(partial(_acknowledge, event))
+                _give_up("aggregator-failed", partition=partition)
+            written.add_done_callback(partial(_finish, taken))
             self.metrics.late.inc(output.late)
             self.metrics.repeated.inc(output.repeated)
 
@@ -193,6 +209,35 @@ class Topology:
         writes += ((self.panes, key, None) for key in output.expired)
         return [_write(table, partition, key, record) for table, key, record in writes]
 
+    # Offsets
+
+    def _take(self, event: EventT[bytes]) -> Taken:
+        return self._offsets.take(event.message.tp, event.message.offset)
+
+    def _is_current(self, event: EventT[bytes]) -> bool:
+        """Whether the message was read since the last rebalance."""
+        return bool(event.message.generation_id == self.app.consumer_generation_id)
+
+    async def _commit(self) -> None:
+        if moved := self._offsets.advance():
+            await self.app.consumer._commit(moved)
+
+    async def _forget(self, app: Any, partitions: set[TP], **_: Any) -> None:
+        """Begin anew: state comes from the tables, messages from what is committed on."""
+        self._offsets.clear()
+        self.aggregators.clear()
+        self._heard.clear()
+        self.metrics.forget_partitions()
+        self.metrics.topics(())
+
+    async def _hold(self, app: Any, **_: Any) -> None:
+        """Read nothing until Faust has gone to the committed offsets.
+
+        It lets messages in before, and then throws away those that came meanwhile (its issue 596).
+        It ends the hold itself, once it has gone there.
+        """
+        self.app.consumer.stop_flow()
+
     # Around them
 
     async def _publish(self, messages: list[Outgoing]) -> None:
@@ -219,13 +264,15 @@ class Topology:
         self._show_lag()
 
     def _show_lag(self) -> None:
+        consumer = self.app.consumer
         for place in self._assigned():
-            end = self.app.consumer.highwater(place)
-            at = self.app.consumer._read_offset.get(place)
-            if end is not None:
-                self.metrics.lag.labels(place.topic, str(place.partition)).set(
-                    max(end - 1 - (-1 if at is None else at), 0)
-                )
+            end = consumer.highwater(place)
+            if end is None:
+                continue
+            done = self._offsets.next(place)
+            if done is None:  # nothing since the last rebalance
+                done = consumer._committed_offset.get(place) or 0
+            self.metrics.lag.labels(place.topic, str(place.partition)).set(max(end - done, 0))
 
     def _assigned(self) -> set[TP]:
         topics = self.settings.kafka.topics
@@ -244,12 +291,6 @@ class Topology:
                 "broker": _reachable(self.settings.kafka.bootstrap),
             }
         return {"partitions": False, "model": True, "broker": False}
-
-    async def _revoked(self, app: Any, revoked: set[TP], **_: Any) -> None:
-        self.aggregators.clear()
-        self._heard.clear()
-        self.metrics.forget_partitions()
-        self.metrics.topics(())
 
     async def _shutdown(self, app: Any, **_: Any) -> None:
         if self._publisher is not None:
@@ -270,14 +311,20 @@ def _write(table: Any, partition: int, key: str, record: Any) -> asyncio.Future[
     return cast("asyncio.Future[Any]", sent)
 
 
-def _acknowledge(event: EventT[bytes], written: asyncio.Future[Any]) -> None:
+def _finish(taken: Taken, written: asyncio.Future[Any]) -> None:
     """Let the message's offset be committed, now that all that came of it is in Kafka."""
     if written.cancelled():  # the worker stops; another one reads the message again
         return
     if (error := written.exception()) is not None:
         log.error("table-not-written", error=str(error))
         os._exit(EXIT_FAULT)
-    event.ack()
+    taken.done = True
+
+
+def _give_up(event: str, **details: Any) -> NoReturn:
+    """End the process: that is seen, it is started anew, and reads its messages again."""
+    log.exception(event, **details)
+    os._exit(EXIT_FAULT)
 
 
 def raw_of(event: EventT[bytes]) -> Raw:

@@ -67,6 +67,16 @@ class Pipeline:
     def start(self, name: str) -> None:
         self.children[name] = Child(name, self._config, self.folder)
 
+    def join(self) -> str:
+        """Start a second worker of the same application; returns its address."""
+        port = free_port()
+        http = self.settings.http.model_copy(update={"worker_port": port})
+        folder = self.folder / "second"
+        folder.mkdir()
+        config = write_settings(self.settings.model_copy(update={"http": http}), folder)
+        self.children["second"] = Child("worker", config, folder)
+        return f"http://127.0.0.1:{port}"
+
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{getattr(self.settings.http, f'{name}_port')}"
 
@@ -86,9 +96,9 @@ class Pipeline:
             self.children[name].restart()
             eventually(answers, 60, what=f"{name} ready")
 
-    def metric(self, name: str, **labels: str) -> float:
-        """Sum of the worker's series of that name with these labels."""
-        text = httpx.get(f"{self.url('worker')}/metrics", timeout=5).text
+    def metric(self, name: str, url: str = "", **labels: str) -> float:
+        """Sum of a worker's series of that name with these labels."""
+        text = httpx.get(f"{url or self.url('worker')}/metrics", timeout=5).text
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         return sum(
             float(line.rpartition(" ")[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from alerts.store import document_sums
 from stream.clients import producer
 from stream.dead_letters import list_dead_letters
 from stream.demo import WATCHLIST, documents
-from stream.replay import replay
+from stream.replay import Replay, replay
 from stream.rows import read_rows
 from stream.send import send
 from stream.settings import Settings, WorkerSettings
@@ -53,27 +54,58 @@ def test_a_worker_killed_three_times_counts_once_and_equals_the_replay(
             pipeline.start("worker")
         assert eventually(lambda: recorded(pipeline) >= len(rows), 240), recorded(pipeline)
         assert eventually(lambda: pipeline.metric("barograph_consumer_lag") == 0, 60)
-        live, live_alerts = pipeline.windows(), pipeline.transitions()
-        sums = document_sums(pipeline.engine, "class:")
+        again = equals_the_replay(pipeline, rows)
+    crash = [a for a in again.alerts if a.detected_at.date().isoformat() == CRASH]
+    assert crash
+    assert all(a.evidence for a in crash)
 
-    # Every document once, at each length of window.
+
+def test_partitions_move_between_workers_and_every_document_counts_once(
+    kafka: servers.Kafka, crash_week: Path, tmp_path: Path
+) -> None:
+    settings = settings_for(kafka.bootstrap, partitions=3, watchlist=WATCHLIST)
+    rows = list(read_rows(crash_week))
+    with Pipeline(settings, tmp_path) as pipeline:
+        send(crash_week, pipeline.settings, progress=False)
+        assert eventually(lambda: recorded(pipeline) > 0.1 * len(rows), 180)
+        second = pipeline.join()
+        assert eventually(lambda: reads(pipeline, second), 120)
+        assert eventually(lambda: recorded(pipeline) > 0.5 * len(rows), 180)
+        pipeline.children["worker"].kill()
+        assert eventually(lambda: recorded(pipeline) > 0.7 * len(rows), 180)
+        pipeline.start("worker")
+        pipeline.ready("worker")
+        pipeline.children["second"].stop()
+        assert eventually(lambda: recorded(pipeline) >= len(rows), 240), recorded(pipeline)
+        assert eventually(lambda: pipeline.metric("barograph_consumer_lag") == 0, 60)
+        equals_the_replay(pipeline, rows)
+
+
+def reads(pipeline: Pipeline, url: str) -> bool:
+    """Whether the worker at that address has been given documents."""
+    with contextlib.suppress(httpx.HTTPError):
+        return pipeline.metric("barograph_documents_read_total", url) > 0
+    return False
+
+
+def equals_the_replay(pipeline: Pipeline, rows: list[tuple[int, bytes]]) -> Replay:
+    """Every document once, and windows and alerts as in the replay, which is returned."""
+    sums = document_sums(pipeline.engine, "class:")
     assert sums == {300: len(rows), 3600: len(rows), 86400: len(rows)}
 
-    scorer = build_scorer(settings)
-    again = replay(rows, scorer, config_of(settings, scorer, 1))
-    assert {key: comparable(w) for key, w in live.items()} == {
+    scorer = build_scorer(pipeline.settings)
+    again = replay(rows, scorer, config_of(pipeline.settings, scorer, 1))
+    assert {key: comparable(w) for key, w in pipeline.windows().items()} == {
         (topic, seconds, float(start)): comparable(w)
         for (topic, seconds, start), w in again.windows.items()
     }
 
     # The last hours are left out: how far the watermark came there depends on the partitions.
     end = datetime(2021, 5, 20, 18, tzinfo=UTC)
-    assert [a.model_dump() for a in ordered(live_alerts) if a.window.end < end] == [
+    assert [a.model_dump() for a in ordered(pipeline.transitions()) if a.window.end < end] == [
         a.model_dump() for a in ordered(again.alerts) if a.window.end < end
     ]
-    crash = [a for a in again.alerts if a.detected_at.date().isoformat() == CRASH]
-    assert crash
-    assert all(a.evidence for a in crash)
+    return again
 
 
 def recorded(pipeline: Pipeline) -> int:
