@@ -7,11 +7,10 @@ same transitions, live and in replay.
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from alerts.baseline import Baseline
+from alerts.baseline import Baseline, Forecast, Seen
 from alerts.records import (
     Alert,
     AlertWindow,
@@ -23,15 +22,17 @@ from alerts.records import (
     utc,
 )
 from alerts.settings import DetectorSettings
-from alerts.spikes import EXIT, Counts, Result, count_test, threshold
+from alerts.spikes import EXIT, Counts, Result, Sources, judge, threshold
 
 RULE = "negative-spike"
 
 CRITICAL = 2.0
 """Surprise, in thresholds, from which an alert is critical."""
 
-HISTORY_HOURS = 80
-"""Hours for which past rates are kept: the longest window, and all windows that may be revised."""
+HISTORY_HOURS = 52
+"""Hours of which forecasts are kept: the longest window, and all windows that may be revised."""
+
+NEVER = -(1 << 62)
 
 FREEZE_HOURS = 72
 """Hours after which a firing alert no longer stops learning: a lasting change is a new normal."""
@@ -58,35 +59,57 @@ class TopicDetector:
         self.resolved_at: int | None = None
         self.results: dict[int, Result] = {}
         """the newest tests by window length"""
-        self._hours: list[int] = []
-        self._rates: list[tuple[float, float]] = []
+        self.learned_to = NEVER
+        """hour (since 1970) up to which the baseline has learned"""
+        self._forecasts: list[Forecast] = []
+        self._first = 0
+        """hour of the first forecast; the others follow without a gap"""
+        self._ahead: dict[int, Forecast] = {}
+
+    def configure(self, settings: DetectorSettings, config_version: str) -> None:
+        """Take up other settings; what has been learned, and a firing alert, stay."""
+        self.settings, self.config_version = settings, config_version
+        self.baseline.memory_hours = settings.memory_hours
 
     # Learning
 
-    def learn(self, hour: int, negative_stories: int) -> None:
+    def learn(self, hour: int, seen: Seen) -> None:
         """Take in a closed hour (its number since 1970) in which the feed was alive."""
-        if self._hours and hour < self._hours[-1]:
+        if hour < self.learned_to:
             return
+        # Before this is learned, since hours that were passed over are expected without it.
+        forecast = self.before(hour * 3600) or self.baseline.forecast(hour)
+        if self._forecasts:
+            del self._forecasts[max(hour - self._first, 0) :]
+            newest = self._first + len(self._forecasts)
+            missing = range(max(newest, hour + 2 - HISTORY_HOURS), hour)
+            self._forecasts += (self.baseline.forecast(h) for h in missing)
+            self._forecasts.append(forecast)
         if self.alert is None or self._fired_for(hour * 3600) > FREEZE_HOURS * 3600:
-            self.baseline.learn(negative_stories)
-        self._hours.append(hour + 1)
-        self._rates.append((self.baseline.rate, self.baseline.size))
-        del self._hours[:-HISTORY_HOURS], self._rates[:-HISTORY_HOURS]
+            self.baseline.learn(hour, seen, forecast)
+        self._forecasts.append(self.baseline.forecast(hour + 1))
+        del self._forecasts[:-HISTORY_HOURS]
+        self._first = hour + 2 - len(self._forecasts)
+        self._ahead.clear()
+        self.learned_to = hour + 1
 
     def _fired_for(self, time: int) -> float:
         return time - self.alert.detected_at.timestamp() if self.alert else 0.0
 
-    def before(self, time: int) -> tuple[float, float] | None:
-        """Rate an hour and size, from the hours closed by ``time``; None before the first."""
-        at = bisect_right(self._hours, time // 3600)
-        if at == 0:
-            return None
-        return self._rates[at - 1]
+    def before(self, time: int) -> Forecast | None:
+        """What is expected of windows that begin at ``time``, from the hours closed by then.
 
-    @property
-    def learned_to(self) -> int:
-        """Hour (since 1970) up to which the baseline has learned."""
-        return self._hours[-1] if self._hours else -(1 << 62)
+        None before the first closed hour, and of what lies too far back.
+        """
+        hour = time // 3600
+        if not self._forecasts or hour < self._first:
+            return None
+        if hour - self._first < len(self._forecasts):
+            return self._forecasts[hour - self._first]
+        # Of an hour that has not come, or has not been learned, from all that is known.
+        if hour not in self._ahead:
+            self._ahead[hour] = self.baseline.forecast(hour)
+        return self._ahead[hour]
 
     # Testing
 
@@ -94,7 +117,7 @@ class TopicDetector:
         self,
         end: int,
         counts: Mapping[int, Counts],
-        sources: Callable[[int], int],
+        sources: Callable[[int], Sources],
         evidence: Callable[[int, int], Sequence[Evidence]],
         *,
         alive: bool,
@@ -104,25 +127,19 @@ class TopicDetector:
         Args:
             end: seconds since 1970, a pane's border.
             counts: by window length.
-            sources: distinct sources of negative documents in a window, asked only when needed.
+            sources: who a window's negative stories are from, asked only when needed.
             evidence: the strongest stories of a window, at most so many.
             alive: whether the feed has been heard of lately: silence resolves nothing.
         """
         self.results = self.test(end, counts)
-        passing = [
-            result
-            for result in self.results.values()
-            if result.excess >= 1.0
-            and counts[result.seconds].negative_stories >= self.settings.min_stories
-            and sources(result.seconds) >= self.settings.min_sources
-        ]
+        passing = [result for result in self.results.values() if self._passes(result, sources)]
         strongest = max(passing, key=lambda result: (result.excess, -result.seconds), default=None)
         if self.alert is None:
             if strongest is None or not self._may_fire(end):
                 return None
             return self._fire(end, strongest, counts, sources, evidence)
         if strongest is not None:
-            if strongest.excess >= CRITICAL and self.alert.severity == "warning":
+            if self._severity(strongest) == "critical" and self.alert.severity == "warning":
                 return self._fire(end, strongest, counts, sources, evidence)
             return None
         calm = all(result.excess < EXIT for result in self.results.values())
@@ -130,16 +147,26 @@ class TopicDetector:
             return self._resolve(end, counts, sources)
         return None
 
+    def _passes(self, result: Result, sources: Callable[[int], Sources]) -> bool:
+        least = self.settings.min_stories
+        if result.excess < 1.0 or result.negative_stories < least:
+            return False
+        who = sources(result.seconds)
+        if who.distinct < self.settings.min_sources:
+            return False
+        held = result.held(who.busiest)
+        return held.negative_stories >= least and held.excess >= 1.0
+
     def test(self, end: int, counts: Mapping[int, Counts]) -> dict[int, Result]:
         """Test each window that ends at ``end``; without a past there is no test."""
         results = {}
         for seconds, held in counts.items():
             # The expectation is from before the window, so a window never explains itself away.
-            past = self.before(end - seconds)
-            if past is None:
-                continue
-            passes_at = threshold(seconds, self.settings.false_alarms_per_topic_month, len(counts))
-            results[seconds] = count_test(seconds, held.negative_stories, *past, passes_at)
+            forecast = self.before(end - seconds)
+            if forecast is not None:
+                budget = self.settings.false_alarms_per_topic_month
+                passes_at = threshold(seconds, budget, len(counts))
+                results[seconds] = judge(seconds, end, held, forecast, passes_at)
         return results
 
     def _may_fire(self, end: int) -> bool:
@@ -155,10 +182,9 @@ class TopicDetector:
         end: int,
         result: Result,
         counts: Mapping[int, Counts],
-        sources: Callable[[int], int],
+        sources: Callable[[int], Sources],
         evidence: Callable[[int, int], Sequence[Evidence]],
     ) -> Alert:
-        severity: Severity = "critical" if result.excess >= CRITICAL else "warning"
         start = end - result.seconds
         known = self.alert
         identity = hashlib.sha256(f"{self.topic}|{RULE}|{end}".encode()).hexdigest()[:20]
@@ -166,7 +192,7 @@ class TopicDetector:
             id=identity if known is None else known.id,
             topic=self.topic,
             rule=RULE,
-            severity=severity,
+            severity=self._severity(result),
             state="firing",
             starts_at=utc(start) if known is None else known.starts_at,
             detected_at=utc(end) if known is None else known.detected_at,
@@ -179,8 +205,13 @@ class TopicDetector:
         )
         return self.alert
 
+    def _severity(self, result: Result) -> Severity:
+        if self.settings.severity is not None:
+            return self.settings.severity
+        return "critical" if result.excess >= CRITICAL else "warning"
+
     def _resolve(
-        self, end: int, counts: Mapping[int, Counts], sources: Callable[[int], int]
+        self, end: int, counts: Mapping[int, Counts], sources: Callable[[int], Sources]
     ) -> Alert:
         assert self.alert is not None
         seconds = int((self.alert.window.end - self.alert.window.start).total_seconds())
@@ -202,7 +233,7 @@ class TopicDetector:
         end: int,
         seconds: int,
         counts: Mapping[int, Counts],
-        sources: Callable[[int], int],
+        sources: Callable[[int], Sources],
     ) -> AlertWindow:
         held = counts[seconds]
         return AlertWindow(
@@ -211,23 +242,25 @@ class TopicDetector:
             documents=held.documents,
             stories=held.stories,
             negative_stories=held.negative_stories,
-            sources=sources(seconds),
+            sources=sources(seconds).distinct,
             mean_sentiment=held.mean_sentiment,
         )
 
     def _expectation(self, result: Result) -> Expectation:
+        low, high = result.interval
         return Expectation(
             negative_stories=round(result.expected, 4),
-            low=result.low,
-            high=result.high,
+            low=low,
+            high=high,
             hours_learned=self.baseline.hours,
         )
 
     def _surprises(self) -> dict[str, float]:
-        return {
-            f"count_{WINDOW_NAMES[seconds]}": round(result.surprise, 4)
-            for seconds, result in self.results.items()
-        }
+        found = {}
+        for seconds, result in self.results.items():
+            found[f"count_{WINDOW_NAMES[seconds]}"] = round(result.surprise, 4)
+            found[f"share_{WINDOW_NAMES[seconds]}"] = round(result.share_surprise, 4)
+        return found
 
     # State
 
@@ -237,8 +270,9 @@ class TopicDetector:
             "baseline": self.baseline.to_json(),
             "alert": None if self.alert is None else self.alert.model_dump(mode="json"),
             "resolved_at": self.resolved_at,
-            "hours": self._hours,
-            "rates": self._rates,
+            "learned_to": self.learned_to,
+            "first": self._first,
+            "forecasts": self._forecasts,
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -246,5 +280,6 @@ class TopicDetector:
         self.baseline = Baseline.from_json(data["baseline"], self.settings.memory_hours)
         self.alert = None if data["alert"] is None else Alert.model_validate(data["alert"])
         self.resolved_at = data["resolved_at"]
-        self._hours = list(data["hours"])
-        self._rates = [(rate, size) for rate, size in data["rates"]]
+        self.learned_to = data["learned_to"]
+        self._first = data["first"]
+        self._forecasts = [Forecast.from_json(values) for values in data["forecasts"]]

@@ -1,12 +1,14 @@
 """The negative binomial distribution by mean and size: variance ``mean + mean² / size``.
 
-Sums of the probability mass in plain floats: counts here are small, and scipy would be a quarter
-of the install.
+Its tail is a regularised incomplete beta function: ``P(X >= k) = I_q(k, size)`` with
+``q = mean / (mean + size)`` (DLMF 8.17.24).
 """
 
 from __future__ import annotations
 
 import math
+
+from alerts.incomplete_beta import log_incomplete_beta
 
 
 def log_pmf(count: int, mean: float, size: float) -> float:
@@ -23,39 +25,31 @@ def log_pmf(count: int, mean: float, size: float) -> float:
 
 
 def surprise(count: int, mean: float, size: float) -> float:
-    """``-log10 P(X >= count)``; 0 of a count at or below what is common.
-
-    Above the mean the tail is summed from ``count`` on, so that small probabilities keep their
-    digits; below it, as the complement of what lies under.
-    """
+    """``-log10 P(X >= count)``, with all its digits however small the probability."""
     if count <= 0 or mean <= 0:
         return 0.0 if count <= 0 else math.inf
-    if count <= mean:
-        below = math.fsum(math.exp(log_pmf(k, mean, size)) for k in range(count))
-        return max(-math.log10(max(1.0 - below, 1e-12)), 0.0)
-    # Beyond the mean the ratio of successive masses is below 1 and falls towards mean/(mean+size).
-    first = log_pmf(count, mean, size)
-    ratio_base = mean / (size + mean)
-    term, total, k = 1.0, 1.0, count
-    while True:
-        term *= (k + size) / (k + 1) * ratio_base
-        total += term
-        k += 1
-        ratio = (k + size) / (k + 1) * ratio_base
-        if ratio < 1 and term * ratio / (1 - ratio) < 1e-9 * total:
-            break
-    return -(first + math.log(total)) / math.log(10)
+    return max(-_log_tail(count, mean, size) / math.log(10), 0.0)
 
 
 def quantile(probability: float, mean: float, size: float) -> int:
     """The smallest count with at least this probability at or below it."""
     if not 0 <= probability < 1:
         raise ValueError("probability must lie in [0, 1)")
-    count, below = 0, math.exp(log_pmf(0, mean, size))
-    while below < probability:
-        count += 1
-        step = math.exp(log_pmf(count, mean, size))
-        below += step
-        if count > mean and step < 1e-15:
-            break
-    return count
+    if mean <= 0:
+        return 0
+    above = 1.0 - probability
+    low, high = -1, max(int(mean), 1)
+    while math.exp(_log_tail(high + 1, mean, size)) > above:
+        low, high = high, 2 * high + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if math.exp(_log_tail(middle + 1, mean, size)) > above:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _log_tail(count: int, mean: float, size: float) -> float:
+    """Natural logarithm of ``P(X >= count)``, for a count of 1 or more."""
+    return log_incomplete_beta(count, size, mean / (mean + size), size / (mean + size))

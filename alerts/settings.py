@@ -28,10 +28,13 @@ class DetectorSettings(Section):
         72, ge=1, description="closed hours a topic must have been watched before it may alert"
     )
     memory_hours: float = Field(
-        336, gt=0, description="hours after which the baseline has forgotten all but 1/e"
+        1344, gt=0, description="hours after which the baseline has forgotten all but 1/e"
     )
     min_duration_minutes: int = Field(30, ge=0, description="an alert fires at least this long")
     cooldown_minutes: int = Field(60, ge=0, description="quiet time before the topic may fire anew")
+    severity: Severity | None = Field(
+        None, description="severity of all alerts; none: by how far the threshold is exceeded"
+    )
 
 
 class WebhookTarget(Section):

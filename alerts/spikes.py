@@ -1,25 +1,35 @@
-"""Is the number of distinct negative stories in a trailing window too high to be chance?
+"""Is what a trailing window holds too negative to be chance?
 
-The test of each window length is the upper tail of a negative binomial around what the topic's own
-past expects. The thresholds follow from the budget of false alarms, shared by the window lengths.
+Two questions, both of which must be answered with yes: are there more distinct negative stories
+than the topic's own past expects (negative binomial), and is their share of all its stories higher
+(beta-binomial)? The second keeps a busy hour from passing for a bad one. The first alone sets how
+often chance passes: its thresholds follow from the budget of false alarms, shared by the window
+lengths.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
-from alerts.negative_binomial import quantile, surprise
+from alerts import beta_binomial, negative_binomial
+from alerts.baseline import Forecast
 
 MONTH = 30.44 * 24 * 3600
 """Seconds in a mean month."""
 
 # A trailing window is tested every minute, so the tests of a month overlap. Their maximum behaves
-# like that of about this many times as many windows side by side (a clumping factor).
-OVERLAP = 3.0
+# like that of about this many times as many windows side by side (a clumping factor): set so that
+# no simulated stream alerts more often than the budget allows (python -m benchmarks.calibration).
+OVERLAP = 1.5
+
+SHARE_PASSES = 1.3
+"""Surprise of the share from which it counts as higher: one window in 20 by chance."""
 
 EXIT = 0.5
-"""Leaving takes a surprise below this share of the threshold."""
+"""Leaving takes an excess below this."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +43,60 @@ class Counts:
     negative: int
 
 
+class Sources(NamedTuple):
+    """Who the negative stories of a window are from."""
+
+    distinct: int
+    """authors where they are known, else sources"""
+    busiest: float = 0.0
+    """share that one author told, 0 to 1"""
+
+
 @dataclass(frozen=True)
 class Result:
-    """One window's test: surprise is ``-log10`` of the tail probability."""
+    """One window's tests; a surprise is ``-log10`` of the tail probability."""
 
     seconds: int
+    stories: int
+    negative_stories: int
     expected: float
-    low: int
-    high: int
-    surprise: float
+    size: float
+    share: float
+    spread: float
     threshold: float
 
-    @property
+    @cached_property
+    def surprise(self) -> float:
+        """Of so many negative stories."""
+        return negative_binomial.surprise(self.negative_stories, self.expected, self.size)
+
+    @cached_property
+    def share_surprise(self) -> float:
+        """Of so many of the stories being negative."""
+        return beta_binomial.surprise(self.negative_stories, self.stories, self.share, self.spread)
+
+    @cached_property
     def excess(self) -> float:
-        """Surprise over threshold; 1 or more passes."""
-        return self.surprise / self.threshold
+        """Surprise over threshold, held under 1 by an ordinary share; 1 or more passes."""
+        excess = self.surprise / self.threshold
+        if excess < EXIT:  # the share can only lower it
+            return excess
+        share = self.share_surprise / SHARE_PASSES
+        return excess if share >= 1.0 else min(excess, share)
+
+    def held(self, busiest: float) -> Result:
+        """The same window, were its busiest author worth no more than all others together."""
+        kept = int(self.negative_stories * min(1.0, 2.0 * (1.0 - busiest)))
+        gone = self.negative_stories - kept
+        return replace(self, negative_stories=kept, stories=self.stories - gone) if gone else self
+
+    @property
+    def interval(self) -> tuple[int, int]:
+        """The central 95 % of what is expected."""
+        return (
+            negative_binomial.quantile(0.025, self.expected, self.size),
+            negative_binomial.quantile(0.975, self.expected, self.size),
+        )
 
 
 def threshold(seconds: int, budget: float, lengths: int) -> float:
@@ -62,25 +111,24 @@ def threshold(seconds: int, budget: float, lengths: int) -> float:
     return -math.log10(min(budget / lengths / tests, 0.5))
 
 
-def count_test(
-    seconds: int, negative_stories: int, rate: float, size: float, passes_at: float
-) -> Result:
-    """Test one window.
+def judge(seconds: int, end: int, counts: Counts, forecast: Forecast, passes_at: float) -> Result:
+    """Test the window of that length that ends at ``end``.
 
     Args:
         seconds: length of the window.
-        negative_stories: distinct negative stories in it.
-        rate: expected per hour, from before the window.
-        size: overdispersion of an hour. A longer window keeps it, as if its hours rose and fell
-            together: cautious, where the day's rhythm is not yet known.
+        end: seconds since 1970.
+        counts: what it holds.
+        forecast: of the hour in which it begins, from before it.
         passes_at: the threshold.
     """
-    expected = rate * seconds / 3600
     return Result(
         seconds=seconds,
-        expected=expected,
-        low=quantile(0.025, expected, size),
-        high=quantile(0.975, expected, size),
-        surprise=surprise(negative_stories, expected, size),
+        # A story told neutrally before may be new among the negative ones alone.
+        stories=max(counts.stories, counts.negative_stories),
+        negative_stories=counts.negative_stories,
+        expected=forecast.expected(end - seconds, seconds),
+        size=forecast.size(seconds),
+        share=forecast.share,
+        spread=forecast.spread,
         threshold=passes_at,
     )

@@ -1,6 +1,8 @@
 """``make bench``: run all benchmarks, each of which writes its figures to ``results/``."""
 
-from benchmarks import spine
+from benchmarks import calibration, spikes, spine
 
 if __name__ == "__main__":
     spine.main()
+    spikes.main([])
+    calibration.main([])

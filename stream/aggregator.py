@@ -7,7 +7,7 @@ with nothing. All it knows comes from messages, in the order of their log.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -31,12 +31,19 @@ class AggregatorConfig:
     topics: tuple[str, ...]
     """all monitored topics, of every partition"""
     detector: DetectorSettings
+    """of topics that have none of their own"""
     model: ModelName
     config_version: str
     slice_partitions: int = 1
     document_partitions: int = 1
     allowed_lateness: float = 30.0
     idle_after: float = 60.0
+    detectors: Mapping[str, DetectorSettings] = field(default_factory=dict)
+    """of topics that have settings of their own"""
+
+    def detector_of(self, topic: str) -> DetectorSettings:
+        """The detector settings of a topic."""
+        return self.detectors.get(topic, self.detector)
 
 
 @dataclass
@@ -66,9 +73,7 @@ class Aggregator:
         )
         self.windows: dict[str, TopicWindows] = {}
         self.detectors: dict[str, TopicDetector] = {}
-        for topic in config.topics:
-            if partition_of(topic, config.slice_partitions) == partition:
-                self._topic(topic)
+        self._make_topics()
         self._hours: set[int] = set()
         """hours with documents, not yet learned"""
         self._recent: set[int] = set()
@@ -79,12 +84,28 @@ class Aggregator:
         self._due: list[tuple[int, str]] = []
         self._scheduled: set[tuple[int, str]] = set()
 
+    def configure(self, config: AggregatorConfig) -> None:
+        """Take up other topics and detector settings; what is known of the topics stays.
+
+        Topics that are no longer watched go on with what they hold until it expires.
+        """
+        self.config = config
+        self._make_topics()
+        for topic, detector in self.detectors.items():
+            detector.configure(config.detector_of(topic), config.config_version)
+
+    def _make_topics(self) -> None:
+        """Topics are there, and learn, before anything is said of them."""
+        for topic in self.config.topics:
+            if self._mine(topic):
+                self._topic(topic)
+
     def _topic(self, topic: str) -> TopicWindows:
         windows = self.windows.get(topic)
         if windows is None:
             windows = self.windows[topic] = TopicWindows(topic)
             self.detectors[topic] = TopicDetector(
-                topic, self.config.detector, self.config.model, self.config.config_version
+                topic, self.config.detector_of(topic), self.config.model, self.config.config_version
             )
         return windows
 
@@ -235,7 +256,7 @@ class Aggregator:
             if hour < detector.learned_to:
                 continue
             windows = self.windows[topic]
-            detector.learn(hour, windows.negative_stories(HOUR, hour * HOUR))
+            detector.learn(hour, windows.seen(hour))
             # What the hour taught is the expectation of the windows that begin in the next one.
             windows.expect((hour + 1) * HOUR)
             output.states[topic] = detector.to_json()

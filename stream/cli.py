@@ -28,9 +28,11 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 letters_app = typer.Typer(no_args_is_help=True, help="Messages that were no documents.")
+watchlist_app = typer.Typer(no_args_is_help=True, help="What is watched.")
 db_app = typer.Typer(no_args_is_help=True, help="The database.")
 app.add_typer(topics_app, name="topics")
 app.add_typer(letters_app, name="dead-letters")
+app.add_typer(watchlist_app, name="watchlist")
 app.add_typer(db_app, name="db")
 
 Config = Annotated[
@@ -255,6 +257,29 @@ def replay(
     )
 
 
+@app.command(
+    epilog="Example: barograph replay 2021.jsonl.gz --alerts alerts.jsonl --windows windows.jsonl "
+    "&& barograph backtest alerts.jsonl events.csv --windows windows.jsonl --html backtest.html"
+)
+def backtest(
+    alerts: Annotated[Path, typer.Argument(help="Transitions, as replay --alerts writes them.")],
+    events: Annotated[Path, typer.Argument(help="JSONL or CSV with topic, time, and a label.")],
+    before: Annotated[
+        float, typer.Option(min=0, help="Hours before an event in which an alert tells of it.")
+    ] = 24.0,
+    after: Annotated[float, typer.Option(min=0, help="Hours after it.")] = 24.0,
+    windows: Annotated[
+        Path | None, typer.Option(help="Windows of the same replay: its span, and the picture.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with timelines here.")] = None,
+    output: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
+) -> None:
+    """Hits, lead time and precision of alerts against events that are known."""
+    from stream.backtesting import backtest_files
+
+    backtest_files(alerts, events, before, after, windows, html, output)
+
+
 @topics_app.command("create")
 def topics_create(config: Config = None, bootstrap: Bootstrap = None) -> None:
     """Make the topics that are missing."""
@@ -277,6 +302,16 @@ def topics_describe(config: Config = None, bootstrap: Bootstrap = None) -> None:
             )
         else:
             print(f"{row.name:28} missing: barograph topics create")
+
+
+@watchlist_app.command("check")
+def watchlist_check(file: Annotated[Path, typer.Argument(help="Watchlist YAML.")]) -> None:
+    """Say what in a watchlist is wrong, or probably not meant."""
+    from stream.watchlist import collisions, load
+
+    watchlist = load(file)
+    found = collisions(watchlist)
+    print("\n".join([*found, f"{len(watchlist.entries)} entries, {len(found)} remarks"]))
 
 
 @letters_app.command("list")
@@ -322,6 +357,7 @@ def _failures() -> tuple[type[Exception], ...]:
     """What a command may raise for the user to read; imported when something was raised."""
     from sqlalchemy.exc import OperationalError
 
+    from alerts.backtest import BacktestError
     from alerts.schema import SchemaError
     from model.classifier import ModelError
     from stream.broker import BrokerError
@@ -337,6 +373,7 @@ def _failures() -> tuple[type[Exception], ...]:
         OSError,
         OperationalError,
         SchemaError,
+        BacktestError,
         ModelError,
         BrokerError,
         BrokerUnreachable,

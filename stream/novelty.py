@@ -1,7 +1,9 @@
 """Which texts are copies of one story.
 
-Retweets and syndicated copies differ in prefix, links, mentions, case and punctuation; what is
-left without those is the story, and its 64-bit hash the signature.
+Retweets and syndicated copies differ in prefix, links, mentions, case and punctuation; some have a
+few words changed. What is left without those is compared word by word: the signature of a text is a
+sketch of its set of words (one bit of each of 96 minima; Li and König, b-bit minwise hashing,
+arXiv 0910.3349), and two texts are copies when enough of those bits are the same.
 """
 
 from __future__ import annotations
@@ -9,62 +11,143 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
+from functools import lru_cache
+
+import numpy as np
 
 from model.text import clean
 
+BITS = 96
+
+SAME_BITS = 71
+"""Bits that copies have in common, of 96: half of the words that either text has. Texts of which a
+share J of the words is common agree in (1 + J) / 2 of their bits, give or take 4."""
+
 _PREFIX = re.compile(r"^(?:rt|via)\s+@\w+:?\s*", re.IGNORECASE)
 _MENTION = re.compile(r"@\w+")
-_NOT_WORD = re.compile(r"[\W_]+")
+_WORD = re.compile(r"[^\W_]+")
+_NO_SPACES = re.compile(r"[\u2e80-\uffff]+")
+
+_dice = np.random.Generator(np.random.PCG64(0x5EED))
+_FACTORS = _dice.integers(1 << 63, dtype=np.uint64, size=(BITS, 1)) * np.uint64(2) + np.uint64(1)
+_OFFSETS = _dice.integers(1 << 63, dtype=np.uint64, size=(BITS, 1))
 
 
 def signature(text: str) -> str:
-    """64 bits of the normalised text, in 11 URL-safe characters.
+    """96 bits of the text's words, in 16 URL-safe characters.
 
     A text of links and punctuation alone is its own story.
     """
-    bare = _PREFIX.sub("", clean(text))
-    bare = _NOT_WORD.sub(" ", _MENTION.sub(" ", bare)).strip().casefold()
-    digest = hashlib.blake2b((bare or text).encode("utf-8", "replace"), digest_size=8).digest()
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    bare = _MENTION.sub(" ", _PREFIX.sub("", clean(text))).casefold()
+    words = np.array([_hash(word) for word in _words(bare) or [text]], np.uint64)
+    mixed = words * _FACTORS + _OFFSETS
+    mixed ^= mixed >> np.uint64(32)
+    bits = mixed.min(axis=1) & np.uint64(1)
+    return base64.urlsafe_b64encode(np.packbits(bits.astype(np.uint8)).tobytes()).decode()
+
+
+def _words(text: str) -> list[str]:
+    """Its words; of a script without spaces, every two characters that stand together."""
+    found: list[str] = []
+    for word in _WORD.findall(text):
+        if len(word) > 2 and _NO_SPACES.fullmatch(word):
+            found += (word[i : i + 2] for i in range(len(word) - 1))
+        else:
+            found.append(word)
+    return found
+
+
+@lru_cache(65_536)
+def _hash(word: str) -> int:
+    digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def _sketch(story: str) -> tuple[int, int]:
+    """A signature's bits in two numbers."""
+    raw = base64.urlsafe_b64decode(story)
+    return int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little")
+
+
+def are_copies(one: str, other: str) -> bool:
+    """Whether two signatures are of the same story."""
+    pairs = zip(_sketch(one), _sketch(other), strict=True)
+    return BITS - sum((a ^ b).bit_count() for a, b in pairs) >= SAME_BITS
 
 
 class NoveltyIndex:
     """In which panes a story was seen, and in which of them it counts.
 
-    A pane owns a story when no pane of the horizon before it holds the same one. That depends on
-    the set of panes alone, not on the order in which copies arrive, so live and replay agree.
+    A story counts in a pane when no pane of the horizon before it holds a copy, nor the same pane
+    one with a smaller signature. That depends on the set of panes alone, not on the order in which
+    copies arrive, so live and replay agree.
     """
 
     def __init__(self, horizon: int) -> None:
         """Horizon: seconds within which a copy is not new."""
         self.horizon = horizon
-        self._seen: dict[str, list[int]] = {}
+        self._panes: dict[str, list[int]] = {}
+        self._before: dict[tuple[int, str], int] = {}
+        """of each place of a story, how many copies come before it"""
+        self._stories: list[str] = []
+        self._rows: dict[str, int] = {}
+        self._sketches = np.zeros((64, 2), np.uint64)
 
     def insert(self, story: str, pane: int) -> list[tuple[int, int]]:
         """Note the story in the pane (its start); returns ``(pane, change of its count)`` pairs."""
-        seen = self._seen.setdefault(story, [])
+        if story not in self._rows:
+            self._add(story)
+        seen = self._panes[story]
         at = bisect_left(seen, pane)
         if at < len(seen) and seen[at] == pane:
             return []
-        before = seen[at - 1] if at else None
-        after = seen[at] if at < len(seen) else None
+        here, before, changes = (pane, story), 0, []
+        for copy in self._copies(story):
+            panes = self._panes[copy]
+            low = bisect_left(panes, pane - self.horizon)
+            for other in panes[low : bisect_right(panes, pane + self.horizon)]:
+                if (other, copy) < here:
+                    before += 1
+                else:
+                    self._before[other, copy] += 1
+                    if self._before[other, copy] == 1:
+                        changes.append((other, -1))
         insort(seen, pane)
-        changes = []
-        if before is None or pane - before > self.horizon:
+        self._before[here] = before
+        if before == 0:
             changes.append((pane, 1))
-        if after is not None and after - pane <= self.horizon:
-            if before is None or after - before > self.horizon:
-                changes.append((after, -1))
         return changes
 
     def forget(self, story: str, pane: int) -> None:
         """Drop the pane, which has expired, without touching any count."""
-        seen = self._seen.get(story)
-        if seen is None:
+        if self._before.pop((pane, story), None) is None:
             return
-        at = bisect_left(seen, pane)
-        if at < len(seen) and seen[at] == pane:
-            del seen[at]
-        if not seen:
-            del self._seen[story]
+        panes = self._panes[story]
+        panes.remove(pane)
+        if not panes:
+            self._remove(story)
+
+    def _copies(self, story: str) -> list[str]:
+        """All known copies of a story, itself among them."""
+        used = self._sketches[: len(self._stories)]
+        differ = np.bitwise_count(used ^ self._sketches[self._rows[story]]).sum(axis=1)
+        return [self._stories[i] for i in np.flatnonzero(differ <= BITS - SAME_BITS)]
+
+    def _add(self, story: str) -> None:
+        row = len(self._stories)
+        if row == len(self._sketches):
+            self._sketches = np.concatenate([self._sketches, np.zeros_like(self._sketches)])
+        self._sketches[row] = _sketch(story)
+        self._stories.append(story)
+        self._rows[story] = row
+        self._panes[story] = []
+
+    def _remove(self, story: str) -> None:
+        """The last row takes the place of the one that goes."""
+        row, last = self._rows.pop(story), self._stories.pop()
+        if last != story:
+            self._stories[row] = last
+            self._rows[last] = row
+            self._sketches[row] = self._sketches[len(self._stories)]
+        del self._panes[story]

@@ -7,10 +7,11 @@ signatures stand in one record, hence are written together or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from stream.novelty import are_copies
 from stream.slices import Entry
 
 PANE = 60
@@ -18,7 +19,7 @@ PANE = 60
 
 # A record must stay under 16 KiB whatever the traffic. Beyond these numbers within one minute the
 # distinct counts are a floor; the sums of documents stay exact.
-MAX_STORIES = 200
+MAX_STORIES = 150
 MAX_SOURCES = 120
 MAX_EVIDENCE = 3
 
@@ -37,7 +38,8 @@ class Pane:
     sentiment: int = 0
     """sum of positive minus negative, in 1/10000"""
     stories: set[str] = field(default_factory=set)
-    negative_stories: set[str] = field(default_factory=set)
+    negative_stories: dict[str, str] = field(default_factory=dict)
+    """with the least of the sources that told each, whatever order they came in"""
     sources: set[str] = field(default_factory=set)
     negative_sources: set[str] = field(default_factory=set)
     evidence: list[dict[str, Any]] = field(default_factory=list)
@@ -61,8 +63,15 @@ class Pane:
         self.counts[entry.label] += 1
         self.sentiment += entry.sentiment
         negative = entry.label == 0
-        _add(entry.story, negative, self.stories, self.negative_stories, MAX_STORIES)
-        _add(entry.source, negative, self.sources, self.negative_sources, MAX_SOURCES)
+        if _is_room(entry.story, negative, self.stories, self.negative_stories, MAX_STORIES):
+            self.stories.add(entry.story)
+            if negative:
+                told = self.negative_stories.get(entry.story, entry.source)
+                self.negative_stories[entry.story] = min(told, entry.source)
+        if _is_room(entry.source, negative, self.sources, self.negative_sources, MAX_SOURCES):
+            self.sources.add(entry.source)
+            if negative:
+                self.negative_sources.add(entry.source)
         if negative and entry.evidence is not None:
             self.evidence = strongest(
                 [*self.evidence, {**entry.evidence, "story": entry.story}], MAX_EVIDENCE
@@ -74,8 +83,8 @@ class Pane:
         return {
             "c": self.counts,
             "s": self.sentiment,
-            "n": sorted(self.negative_stories),
-            "o": sorted(self.stories - self.negative_stories),
+            "n": dict(sorted(self.negative_stories.items())),
+            "o": sorted(self.stories - self.negative_stories.keys()),
             "ns": sorted(self.negative_sources),
             "os": sorted(self.sources - self.negative_sources),
             "e": self.evidence,
@@ -89,7 +98,7 @@ class Pane:
             counts=list(data["c"]),
             sentiment=data["s"],
             stories={*data["n"], *data["o"]},
-            negative_stories=set(data["n"]),
+            negative_stories=dict(data["n"]),
             sources={*data["ns"], *data["os"]},
             negative_sources=set(data["ns"]),
             evidence=list(data["e"]),
@@ -97,28 +106,27 @@ class Pane:
         )
 
 
-def _add(item: str, negative: bool, kept: set[str], kept_negative: set[str], limit: int) -> None:
-    """Add to ``kept``, and to its negative part.
+def _is_room(
+    item: str, negative: bool, kept: Collection[str], kept_negative: Collection[str], limit: int
+) -> bool:
+    """Whether the item is there, or fits.
 
     Each part has its own limit, so that a flood of neutral texts does not hide the negative ones.
     """
     if negative:
-        if len(kept_negative) < limit:
-            kept_negative.add(item)
-            kept.add(item)
-    elif len(kept) - len(kept_negative) < limit:
-        kept.add(item)
+        return item in kept_negative or len(kept_negative) < limit
+    return item in kept or len(kept) - len(kept_negative) < limit
 
 
 def strongest(evidence: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
     """The most negative documents, one a story; ties go by what they hold, not by their order."""
     kept: list[dict[str, Any]] = []
-    stories: set[str] = set()
     for item in sorted(evidence, key=_rank):
-        if item["story"] not in stories:
-            stories.add(item["story"])
+        if len(kept) == limit:
+            break
+        if not any(are_copies(item["story"], other["story"]) for other in kept):
             kept.append(item)
-    return kept[:limit]
+    return kept
 
 
 def _rank(item: dict[str, Any]) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ from stream.records import (
     SentimentScore,
     TopicScore,
 )
-from stream.slices import SCALE, Entry, Mark, Progress, Slice, evidence_of, slices_of
+from stream.slices import AUTHOR, SCALE, Entry, Mark, Progress, Slice, evidence_of, slices_of
 from stream.watchlist import Mention, Watchlist
 from stream.windows import HOUR
 
@@ -278,6 +278,8 @@ class Scorer:
     def _entries(self, raw: Raw, scored: ScoredDocument) -> Iterable[tuple[str, Entry]]:
         who = scored.author or scored.source
         source = hashlib.blake2b(who.encode(), digest_size=4).hexdigest()
+        if scored.author:
+            source = AUTHOR + source
         time = int(scored.event_time.timestamp())
         for monitored in scored.monitored:
             sentiment = monitored.sentiment

@@ -22,6 +22,10 @@ SCALE = 10_000
 """Sentiment is summed in integers of 1/10000: sums then depend on no order of addition."""
 
 
+AUTHOR = "@"
+"""Begins the hash of an author; one of a source, which many write for, has none."""
+
+
 class Entry(NamedTuple):
     """What one document says of one topic."""
 

@@ -26,6 +26,7 @@ from stream.publisher import Outgoing, Publisher
 from stream.scorer import Batch, Raw, Scorer
 from stream.settings import Settings
 from stream.slices import Tick, decode, encode
+from stream.watchlist import WatchlistError, changed_at, load
 from stream.watermarks import BEAT
 
 log = structlog.get_logger(__name__)
@@ -46,12 +47,21 @@ class Topology:
     """One worker's Faust app and what its agents work with."""
 
     def __init__(
-        self, settings: Settings, scorer: Scorer, config: AggregatorConfig, metrics: Metrics
+        self,
+        settings: Settings,
+        scorer: Scorer,
+        configure: Callable[[], AggregatorConfig],
+        metrics: Metrics,
     ) -> None:
-        """Wire everything up; nothing is started, nothing connects."""
+        """Wire everything up; nothing is started, nothing connects.
+
+        ``configure`` is asked anew whenever the scorer's watchlist has changed.
+        """
         self.settings = settings
         self.scorer = scorer
-        self.config = config
+        self.configure = configure
+        self.config = configure()
+        self._watchlist_changed = changed_at(settings.watchlist)
         self.metrics = metrics
         self.aggregators: dict[int, Aggregator] = {}
         self._heard: dict[int, float] = {}
@@ -260,8 +270,27 @@ class Topology:
                         Outgoing(place.topic, None, encode(Tick(time.time())), place.partition)
                     )
         await self._publish(ticks)
+        await self._follow_watchlist()
         self.metrics.topics(self.aggregators.values())
         self._show_lag()
+
+    async def _follow_watchlist(self) -> None:
+        """Take up an edited watchlist; a wrong one is named in the log, and the old one stays."""
+        path = self.settings.watchlist
+        changed = changed_at(path)
+        if changed is None or changed == self._watchlist_changed:
+            return
+        self._watchlist_changed = changed
+        loop = asyncio.get_running_loop()
+        try:
+            self.scorer.watchlist = await loop.run_in_executor(None, load, path)
+        except WatchlistError as error:
+            log.error("watchlist-not-taken", error=str(error))
+            return
+        self.config = self.configure()
+        for aggregator in self.aggregators.values():
+            aggregator.configure(self.config)
+        log.info("watchlist-taken", entries=len(self.scorer.watchlist.entries))
 
     def _show_lag(self) -> None:
         consumer = self.app.consumer

@@ -8,6 +8,7 @@ without spaces around it, as in Chinese, counts wherever it stands. A ticker cou
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -15,6 +16,9 @@ from typing import Annotated, Literal, NamedTuple
 import yaml
 from ahocorasick_rs import AhoCorasick
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from alerts.records import Severity
+from alerts.settings import DetectorSettings
 
 _CASHTAG = re.compile(r"(?<![\w$])\$([A-Za-z][A-Za-z.]{0,9})\b")
 _CAPITALS = re.compile(r"(?<![\w$.])[A-Z]{2,6}(?![\w])")
@@ -25,6 +29,13 @@ _WORDS = frozenset(
     "LOW ME NEW NEXT NOW OF ON ONE OR OUT PM REAL RUN SEC SEE SO SP TV UK UP US USA "
     "USD WELL YOU".split()
 )
+
+
+# The one in C, where it is built in: thousands of entries take the other one seconds.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+OWN = ("false_alarms_per_topic_month", "min_stories", "min_sources", "severity")
+"""Detector settings that an entry may have for itself."""
 
 
 class WatchlistError(Exception):
@@ -42,6 +53,10 @@ class Entry(BaseModel):
     keywords: tuple[Annotated[str, Field(min_length=2)], ...] = ()
     exclude: tuple[Annotated[str, Field(min_length=2)], ...] = ()
     match: Literal["mentions", "all"] = "mentions"
+    false_alarms_per_topic_month: Annotated[float, Field(gt=0, le=100)] | None = None
+    min_stories: Annotated[int, Field(ge=1)] | None = None
+    min_sources: Annotated[int, Field(ge=1)] | None = None
+    severity: Severity | None = None
 
     @model_validator(mode="after")
     def _finds_something(self) -> Entry:
@@ -53,6 +68,11 @@ class Entry(BaseModel):
     def topic(self) -> str:
         """The monitored topic of the entry."""
         return f"watch:{self.id}"
+
+    def detector(self, common: DetectorSettings) -> DetectorSettings:
+        """The entry's detector settings: the common ones, but for what it says itself."""
+        own = {name: getattr(self, name) for name in OWN if getattr(self, name) is not None}
+        return common.model_copy(update=own)
 
 
 class Mention(NamedTuple):
@@ -74,9 +94,8 @@ class Watchlist:
     def __init__(self, entries: Sequence[Entry]) -> None:
         """Raises WatchlistError when two entries share an id."""
         self.entries = tuple(entries)
-        ids = [entry.id for entry in entries]
-        for identity in ids:
-            if ids.count(identity) > 1:
+        for identity, times in Counter(entry.id for entry in entries).items():
+            if times > 1:
                 raise WatchlistError(f"watchlist: the id {identity} occurs twice")
         self._always = {i for i, e in enumerate(entries) if e.match == "all"}
         self._tickers: dict[str, set[int]] = {}
@@ -124,6 +143,47 @@ class Watchlist:
         return [Mention(self.entries[i].topic, found[i]) for i in sorted(found.keys() - excluded)]
 
 
+def changed_at(path: Path | None) -> tuple[int, int] | None:
+    """What tells one state of the file from another; None where there is none."""
+    try:
+        state = None if path is None else path.stat()
+    except OSError:
+        return None
+    return None if state is None else (state.st_mtime_ns, state.st_size)
+
+
+def collisions(watchlist: Watchlist) -> list[str]:
+    """What in a watchlist is probably not meant, a line each: one word for two, and silent tickers.
+
+    A name inside a longer one of another entry counts for both: "Bank" in "Bank of Ostrava".
+    """
+    found = []
+    owners: dict[str, dict[str, None]] = defaultdict(dict)
+    tickers: dict[str, dict[str, None]] = defaultdict(dict)
+    for entry in watchlist.entries:
+        for word in (*entry.names, *entry.keywords):
+            owners[word.casefold()][entry.id] = None
+        for ticker in entry.tickers:
+            tickers[ticker][entry.id] = None
+            if len(ticker) == 1 or ticker in _WORDS:
+                found.append(f"{entry.id}: {ticker} counts as ${ticker} and as a tag only")
+    for what, shared in (("word", owners), ("ticker", tickers)):
+        for text, owning in shared.items():
+            if len(owning) > 1:
+                found.append(f"{', '.join(owning)}: share the {what} {text!r}")
+    if owners:
+        words = list(owners)
+        automaton = AhoCorasick(words)
+        for word in words:
+            for which, start, end in automaton.find_matches_as_indexes(word, overlapping=True):
+                inner = words[which]
+                others = [identity for identity in owners[inner] if identity not in owners[word]]
+                if inner != word and others and _is_word(word, start, end):
+                    ids = ", ".join(owners[word])
+                    found.append(f"{', '.join(others)}: {inner!r} is in {word!r} of {ids}")
+    return found
+
+
 def _is_word(text: str, start: int, end: int) -> bool:
     """Whether no letter or digit continues the match on either side.
 
@@ -148,7 +208,7 @@ def load(path: Path | None) -> Watchlist:
     if path is None:
         return Watchlist(())
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
         return Watchlist(_File.model_validate(data).topics)
     except OSError as error:
         raise WatchlistError(f"cannot read watchlist {path}: {error.strerror}") from None

@@ -7,15 +7,17 @@ panes, so nothing but panes is stored of them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from alerts.baseline import SLOTS, Forecast, Seen
 from alerts.records import Window, utc
-from alerts.spikes import Counts
+from alerts.spikes import Counts, Sources
 from stream.novelty import NoveltyIndex
 from stream.panes import PANE, Pane, pane_of, strongest
-from stream.slices import SCALE, Entry
+from stream.slices import AUTHOR, SCALE, Entry
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -34,8 +36,8 @@ RETENTION = DAY + 2 * HORIZON
 story in it is new is decided by the horizon before its start."""
 
 
-Past = Callable[[int], tuple[float, float] | None]
-"""Rate an hour and overdispersion that were known at a time; None before the first hour."""
+Past = Callable[[int], Forecast | None]
+"""What was expected of windows that begin at a time; None before the first closed hour."""
 
 
 @dataclass
@@ -185,14 +187,18 @@ class TopicWindows:
             for t in self._trailing
         }
 
-    def negative_sources(self, seconds: int) -> int:
-        """Distinct sources of negative documents in the trailing window."""
-        if self.closed_to is None:
-            return 0
-        found: set[str] = set()
-        for start in self._between(self.closed_to - seconds, self.closed_to):
-            found |= self.panes[start].negative_sources
-        return len(found)
+    def negative_sources(self, seconds: int) -> Sources:
+        """Who the trailing window's negative documents are from."""
+        sources: set[str] = set()
+        told: dict[str, str] = {}
+        if self.closed_to is not None:
+            for start in self._between(self.closed_to - seconds, self.closed_to):
+                pane = self.panes[start]
+                sources |= pane.negative_sources
+                for story, who in pane.negative_stories.items():
+                    told[story] = min(told.get(story, who), who)
+        by_authors = Counter(who for who in told.values() if who.startswith(AUTHOR))
+        return Sources(len(sources), max(by_authors.values(), default=0) / max(len(told), 1))
 
     def evidence(self, seconds: int, limit: int) -> list[dict[str, Any]]:
         """The most negative stories of the trailing window."""
@@ -203,10 +209,14 @@ class TopicWindows:
             found += self.panes[start].evidence
         return strongest(found, limit)
 
-    def negative_stories(self, seconds: int, start: int) -> int:
-        """Distinct negative stories of one aligned window."""
-        totals = self._aligned.get((seconds, start))
-        return 0 if totals is None else totals.negative_stories
+    def seen(self, hour: int) -> Seen:
+        """What an hour (its number since 1970) held, for the baseline."""
+        start = hour * HOUR
+        whole = self._aligned.get((HOUR, start))
+        width = HOUR // SLOTS
+        slots = (self._aligned.get((width, start + i * width)) for i in range(SLOTS))
+        negative = tuple(0 if slot is None else slot.negative_stories for slot in slots)
+        return Seen(0 if whole is None else whole.stories, negative)
 
     def expect(self, time: int) -> None:
         """Mark the windows that begin at ``time`` or later: their expectation has changed."""
@@ -243,8 +253,8 @@ class TopicWindows:
     def _window(self, key: tuple[int, int], past: Past, *, final: bool) -> Window:
         seconds, start = key
         totals = self._aligned[key]
-        known = past(start)
-        expected = None if known is None else round(known[0] * seconds / HOUR, 4)
+        forecast = past(start)
+        expected = None if forecast is None else round(forecast.expected(start, seconds), 4)
         return Window(
             topic=self.topic,
             start=utc(start),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
+from functools import partial
 
 import structlog
 
@@ -47,6 +48,11 @@ def config_of(
         document_partitions=count,
         allowed_lateness=settings.worker.allowed_lateness,
         idle_after=settings.worker.idle_after,
+        detectors={
+            entry.topic: own
+            for entry in scorer.watchlist.entries
+            if (own := entry.detector(settings.detector)) != settings.detector
+        },
     )
 
 
@@ -65,7 +71,7 @@ def run(settings: Settings) -> None:
     create(settings)
     scorer = build_scorer(settings)
     metrics = Metrics()
-    topology = Topology(settings, scorer, config_of(settings, scorer), metrics)
+    topology = Topology(settings, scorer, partial(config_of, settings, scorer), metrics)
     health = HealthServer(
         settings.http.host, settings.http.worker_port, metrics.registry, topology.ready
     )

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from alerts.baseline import Seen
 from alerts.lifecycle import CRITICAL, FREEZE_HOURS, TopicDetector
 from alerts.records import Alert, Evidence, ModelName, utc
 from alerts.settings import DetectorSettings
-from alerts.spikes import Counts
+from alerts.spikes import Counts, Sources
 
 LENGTHS = (300, 900, 3600, 86_400)
 HOUR = 3600
@@ -25,11 +26,17 @@ def detector(**settings: Any) -> TopicDetector:
     return TopicDetector("class:macro", DetectorSettings(**settings), model, "test")
 
 
+def seen(negative: int) -> Seen:
+    """An hour with so many negative stories among four times as many, evenly spread."""
+    slots = tuple(negative * (i + 1) // 12 - negative * i // 12 for i in range(12))
+    return Seen(4 * negative, slots)
+
+
 def quiet(made: TopicDetector, hours: int = 100, negative_stories: int = 1) -> int:
     """Teach it calm hours; returns the time at which they end."""
     first = max(FIRST, made.learned_to)
     for hour in range(first, first + hours):
-        made.learn(hour, negative_stories)
+        made.learn(hour, seen(negative_stories))
     return (first + hours) * HOUR
 
 
@@ -54,9 +61,10 @@ def step(
     end: int,
     counts: dict[int, Counts],
     sources: int = 3,
+    busiest: float = 0.0,
     alive: bool = True,
 ) -> Alert | None:
-    return made.evaluate(end, counts, lambda _: sources, evidence, alive=alive)
+    return made.evaluate(end, counts, lambda _: Sources(sources, busiest), evidence, alive=alive)
 
 
 def firing(**settings: Any) -> tuple[TopicDetector, int]:
@@ -81,7 +89,10 @@ def test_a_burst_after_quiet_hours_fires():
     assert found.detected_at == found.window.end == utc(end)
     assert found.window.negative_stories == 20
     assert found.baseline.hours_learned == 100
-    assert found.surprise.keys() == {"count_5m", "count_15m", "count_1h", "count_24h"}
+    tests = {
+        f"{kind}_{length}" for kind in ("count", "share") for length in ("5m", "15m", "1h", "24h")
+    }
+    assert found.surprise.keys() == tests
     assert len(found.evidence) == 5
     assert made.alert is found
 
@@ -96,7 +107,7 @@ def test_nothing_fires_before_the_warm_up_is_over():
     made = detector(warm_up_hours=72)
     end = quiet(made, 71)
     assert step(made, end, held(500)) is None
-    made.learn(end // HOUR, 0)
+    made.learn(end // HOUR, seen(0))
     assert step(made, end + HOUR, held(500)) is not None
 
 
@@ -120,11 +131,20 @@ def test_it_takes_enough_sources(sources, fires):
     assert (step(made, end, held(50), sources=sources) is not None) is fires
 
 
+@pytest.mark.parametrize(("busiest", "fires"), [(0.5, True), (0.6, True), (0.95, False)])
+def test_one_author_makes_no_spike(busiest, fires):
+    made = detector()
+    found = step(made, quiet(made), held(0, s900=20), sources=4, busiest=busiest)
+    assert (found is not None) is fires
+    if found is not None:
+        assert found.window.negative_stories == 20
+
+
 def test_sources_are_asked_only_when_the_count_is_high():
     made = detector()
     end = quiet(made)
 
-    def refuse(_: int) -> int:
+    def refuse(_: int) -> Sources:
         raise AssertionError("asked for the sources of a calm window")
 
     assert made.evaluate(end, held(0), refuse, evidence, alive=True) is None
@@ -169,6 +189,25 @@ def test_a_large_burst_is_critical_at_once():
     assert found is not None
     assert found.severity == "critical"
     assert max(result.excess for result in made.results.values()) >= CRITICAL
+
+
+@pytest.mark.parametrize("severity", ["warning", "critical"])
+def test_a_set_severity_is_that_of_all_alerts(severity):
+    made, end = firing(severity=severity)
+    assert made.alert is not None
+    assert made.alert.severity == severity
+    assert step(made, end + 60, held(0, s300=60)) is None
+    assert made.alert.severity == severity
+
+
+def test_other_settings_leave_what_was_learned_and_what_fires():
+    made, _ = firing()
+    before = made.to_json()
+    made.configure(DetectorSettings(min_stories=50, memory_hours=10), "later")
+    after = made.to_json()
+    assert after.pop("baseline") == {**before.pop("baseline"), "memory_hours": 10}
+    assert after == before
+    assert (made.settings.min_stories, made.config_version) == (50, "later")
 
 
 def test_it_resolves_when_calm_and_old_enough():
@@ -222,18 +261,18 @@ def test_a_firing_alert_learns_nothing_for_three_days():
     before = made.baseline.to_json()
     first = end // HOUR
     for hour in range(first, first + FREEZE_HOURS + 1):
-        made.learn(hour, 50)
+        made.learn(hour, seen(50))
         assert made.baseline.to_json() == before
-    made.learn(first + FREEZE_HOURS + 1, 50)
+    made.learn(first + FREEZE_HOURS + 1, seen(50))
     assert made.baseline.hours == 101
 
 
 def test_an_hour_is_learned_once():
     made = detector()
-    made.learn(FIRST, 3)
+    made.learn(FIRST, seen(3))
     before = made.to_json()
-    made.learn(FIRST, 3)
-    made.learn(FIRST - 5, 9)
+    made.learn(FIRST, seen(3))
+    made.learn(FIRST - 5, seen(9))
     assert made.to_json() == before
     assert made.learned_to == FIRST + 1
 
@@ -243,8 +282,8 @@ def test_counts_inside_a_window_do_not_change_what_was_expected_of_it():
     calm, wild = detector(), detector()
     end = quiet(calm)
     quiet(wild)
-    calm.learn(end // HOUR, 0)
-    wild.learn(end // HOUR, 1_000)
+    calm.learn(end // HOUR, seen(0))
+    wild.learn(end // HOUR, seen(1_000))
     for now in range(end + 60, end + HOUR + 1, 60):
         expected, found = calm.test(now, held(5)), wild.test(now, held(900))
         for seconds in (3600, 86_400):
@@ -256,13 +295,14 @@ def test_counts_inside_a_window_do_not_change_what_was_expected_of_it():
 def test_no_hour_that_a_window_touches_is_in_its_expectation():
     made = detector()
     for hour in range(FIRST, FIRST + 60):
-        made.learn(hour, hour - FIRST)
+        made.learn(hour, seen(hour - FIRST))
     for end in range((FIRST + 50) * HOUR, (FIRST + 52) * HOUR, 60):
         for seconds, result in made.test(end, held(0)).items():
             alone = detector()
             for hour in range(FIRST, (end - seconds) // HOUR):
-                alone.learn(hour, hour - FIRST)
-            assert result.expected == pytest.approx(alone.baseline.rate * seconds / HOUR)
+                alone.learn(hour, seen(hour - FIRST))
+            alone = alone.before(end - seconds).expected(end - seconds, seconds)
+            assert result.expected == pytest.approx(alone)
 
 
 # State
@@ -296,8 +336,8 @@ def test_a_restart_in_the_middle_changes_nothing(cut):
     ]
 
 
-def script_args() -> list[tuple[dict[int, Counts], int, bool]]:
-    return [(counts, 3, alive) for counts, alive in script()]
+def script_args() -> list[tuple[dict[int, Counts], int, float, bool]]:
+    return [(counts, 3, 0.0, alive) for counts, alive in script()]
 
 
 # The budget
@@ -320,7 +360,7 @@ class Simulated:
         while True:
             time += self.chance.expovariate(self.per_hour / HOUR)
             while time >= (hour + 1) * HOUR:
-                self.detector.learn(hour, in_hour)
+                self.detector.learn(hour, seen(in_hour))
                 hour, in_hour = hour + 1, 0
                 if self.detector.alert is not None:
                     self._evaluate(hour * HOUR)
@@ -337,9 +377,13 @@ class Simulated:
         for seconds, times in self.trailing.items():
             while times and times[0] < end - seconds:
                 times.popleft()
-            counts[seconds] = Counts(len(times), len(times), len(times), -0.9, len(times))
+            counts[seconds] = Counts(4 * len(times), 4 * len(times), len(times), -0.2, len(times))
         found = self.detector.evaluate(
-            end, counts, lambda seconds: counts[seconds].negative_stories, evidence, alive=True
+            end,
+            counts,
+            lambda seconds: Sources(counts[seconds].negative_stories),
+            evidence,
+            alive=True,
         )
         if found is not None and found.state == "firing" and found.severity == "warning":
             self.fired += 1

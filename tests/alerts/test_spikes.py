@@ -6,17 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.negative_binomial import surprise
-from alerts.spikes import MONTH, OVERLAP, count_test, threshold
+from alerts import beta_binomial, negative_binomial
+from alerts.baseline import LENGTHS, Forecast
+from alerts.spikes import EXIT, MONTH, OVERLAP, SHARE_PASSES, Counts, judge, threshold
 
-LENGTHS = (300, 900, 3600, 86_400)
+FORECAST = Forecast(10.0, 20.0, 240.0, 10.0, (2.0, 4.0, 1000.0, 8.0), 0.25, 0.05)
+END = 480_000 * 3600
 
 
-def test_the_threshold_is_the_budget_of_a_month_over_its_tests():
+def counts(negative: int, stories: int) -> Counts:
+    return Counts(stories, stories, negative, -0.5, negative)
+
+
+def test_the_threshold_is_the_budget_of_a_month_over_its_tests() -> None:
     assert threshold(3600, 0.5, 4) == pytest.approx(-math.log10(0.5 / 4 / (MONTH / 3600 * OVERLAP)))
 
 
-def test_shorter_windows_and_smaller_budgets_are_harder_to_pass():
+def test_shorter_windows_and_smaller_budgets_are_harder_to_pass() -> None:
     by_length = [threshold(seconds, 0.5, 4) for seconds in LENGTHS]
     assert by_length == sorted(by_length, reverse=True)
     by_budget = [threshold(3600, budget, 4) for budget in (0.01, 0.1, 1.0, 10.0)]
@@ -24,22 +30,35 @@ def test_shorter_windows_and_smaller_budgets_are_harder_to_pass():
     assert threshold(3600, 0.5, 4) > threshold(3600, 0.5, 1)
 
 
-def test_no_budget_is_so_large_that_what_is_common_passes():
+def test_no_budget_is_so_large_that_what_is_common_passes() -> None:
     assert threshold(86_400, 100.0, 1) == pytest.approx(-math.log10(0.5))
     assert threshold(10 * int(MONTH), 100.0, 1) > 0
 
 
-@given(st.sampled_from(LENGTHS), st.integers(0, 50), st.floats(0.01, 30), st.floats(0.5, 100))
-def test_a_test_scales_the_rate_to_its_window(seconds, count, rate, size):
-    result = count_test(seconds, count, rate, size, 4.0)
-    expected = rate * seconds / 3600
-    assert result.expected == expected
-    assert result.surprise == surprise(count, expected, size)
-    assert result.low <= result.high
-    assert result.excess == result.surprise / 4.0
+@given(st.sampled_from(LENGTHS), st.integers(0, 400), st.integers(0, 400), st.integers(0, 3599))
+def test_both_tests_are_of_the_window_and_its_forecast(
+    seconds: int, negative: int, other: int, into: int
+) -> None:
+    end = END + seconds + into
+    result = judge(seconds, end, counts(negative, negative + other), FORECAST, 4.0)
+    mean = FORECAST.expected(END + into, seconds)
+    assert result.expected == mean
+    size = FORECAST.size(seconds)
+    assert result.surprise == negative_binomial.surprise(negative, mean, size)
+    share = beta_binomial.surprise(negative, negative + other, 0.25, 0.05)
+    assert result.share_surprise == share
+    assert (result.excess >= 1) == (result.surprise >= 4.0 and share >= SHARE_PASSES)
+    assert result.excess <= result.surprise / 4.0
 
 
-def test_the_interval_holds_the_middle():
-    result = count_test(3600, 0, 10.0, 1000.0, 4.0)
-    assert (result.low, result.high) == (4, 17)
+def test_a_busy_hour_of_the_usual_mood_does_not_pass() -> None:
+    busy = judge(3600, END + 3600, counts(60, 240), FORECAST, 4.0)
+    assert busy.surprise > 10
+    assert busy.excess < EXIT
+    assert judge(3600, END + 3600, counts(60, 80), FORECAST, 4.0).excess > 1
+
+
+def test_the_interval_holds_the_middle() -> None:
+    result = judge(3600, END + 3600, counts(0, 0), FORECAST, 4.0)
+    assert result.interval == (4, 17)
     assert result.surprise == 0.0

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from alerts.store import document_sums
+from alerts.store import document_sums, topic_windows
 from stream.clients import producer
 from stream.dead_letters import list_dead_letters
 from stream.demo import WATCHLIST, documents
@@ -162,6 +162,28 @@ def test_bad_messages_become_dead_letters_and_the_good_ones_all_count(
         letters = list_dead_letters(pipeline.settings)
     assert [letter.value for letter in letters] == BAD
     assert all(letter.reason and letter.topic.endswith("documents") for letter in letters)
+
+
+def test_an_edited_watchlist_is_taken_up_without_a_restart(
+    kafka: servers.Kafka, tmp_path: Path
+) -> None:
+    path = tmp_path / "watchlist.yaml"
+    path.write_text("topics: [{id: acme, names: [Acme]}]")
+    settings = settings_for(kafka.bootstrap, partitions=1, watchlist=path)
+    with Pipeline(settings, tmp_path) as pipeline:
+
+        def logged(event: str) -> bool:
+            return event in pipeline.children["worker"].log()
+
+        path.write_text("topics: [{id: acme}]")
+        assert eventually(lambda: logged("watchlist-not-taken"), 30)
+        path.write_text("topics: [{id: acme, names: [Acme]}, {id: bolt, names: [Bolt]}]")
+        assert eventually(lambda: logged("watchlist-taken "), 30)
+        row = {"text": "Bolt falls", "source": "wire", "published_at": "2024-05-01T10:00Z"}
+        with producer(settings.kafka.bootstrap) as client:
+            client.send(settings.kafka.topics.documents, value=json.dumps(row).encode())
+            client.flush()
+        assert eventually(lambda: topic_windows(pipeline.engine, "watch:bolt", 3600), 60)
 
 
 def test_a_spike_goes_through_prometheus_and_alertmanager_to_a_webhook(

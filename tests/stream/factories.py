@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +23,18 @@ SENTIMENT_OF = (-9_000, 100, 8_000)
 MODEL = ModelName(name="tiny", version="1")
 
 
+def story(name: str) -> str:
+    """A signature like no other."""
+    digest = hashlib.blake2b(name.encode(), digest_size=12).digest()
+    return base64.urlsafe_b64encode(digest).decode()
+
+
 def entry(
     partition: int = 0,
     offset: int = 0,
     time: int = DAY0,
     label: int = 1,
-    story: str = "story",
+    named: str = "story",
     source: str = "source",
     **changes: Any,
 ) -> Entry:
@@ -34,8 +42,10 @@ def entry(
     evidence = None
     if label == 0:
         identity = f"{partition}-{offset}"
-        evidence = evidence_of(identity, f"text of {story}", None, source, time, 0.95)
-    values = Entry(partition, offset, time, label, SENTIMENT_OF[label], story, source, evidence)
+        evidence = evidence_of(identity, f"text of {named}", None, source, time, 0.95)
+    values = Entry(
+        partition, offset, time, label, SENTIMENT_OF[label], story(named), source, evidence
+    )
     return values._replace(**changes)
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -127,7 +127,7 @@ def message_logs(draw: st.DrawFn) -> list[Message]:
                 offsets[partition],
                 int(now) - late,
                 draw(st.sampled_from([0, 0, 1, 2])),
-                story=draw(st.sampled_from("ABCDEF")),
+                named=draw(st.sampled_from("ABCDEF")),
                 source=draw(st.sampled_from("xyz")),
             )
             offsets[partition] += 1
@@ -374,3 +374,34 @@ def test_a_topic_taken_off_the_watchlist_is_still_restored():
         output = aggregator.handle(message)
         world.store(output)
     assert "watch:gone" in world.start().windows
+
+
+# Settings while it runs
+
+
+def test_a_topic_may_have_its_own_detector_settings() -> None:
+    own = CONFIG.detector.model_copy(update={"min_stories": 9})
+    aggregator = Aggregator(0, replace(CONFIG, detectors={"watch:acme": own}))
+    assert aggregator.detectors["watch:acme"].settings is own
+    assert aggregator.detectors["watch:bond"].settings is CONFIG.detector
+
+
+def test_other_topics_are_taken_up_and_nothing_known_is_lost() -> None:
+    aggregator = Aggregator(0, CONFIG)
+    for message in quiet_then_burst():
+        aggregator.handle(message)
+    before = {topic: detector.to_json() for topic, detector in aggregator.detectors.items()}
+    own = CONFIG.detector.model_copy(update={"severity": "critical"})
+    aggregator.configure(
+        replace(
+            CONFIG,
+            topics=("class:macro", "watch:acme", "watch:new"),
+            detectors={"watch:acme": own},
+            config_version="later",
+        )
+    )
+    after = {topic: detector.to_json() for topic, detector in aggregator.detectors.items()}
+    assert after.keys() == {*before, "watch:new"}
+    assert {topic: after[topic] for topic in before} == before
+    assert aggregator.detectors["watch:acme"].settings is own
+    assert aggregator.detectors["watch:bond"].config_version == "later"

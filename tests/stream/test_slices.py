@@ -21,7 +21,7 @@ from tests.stream.factories import DAY0, entry
 @pytest.mark.parametrize(
     "message",
     [
-        Slice("watch:茅台", (entry(1, 2, label=0, story="跌"), entry(1, 3))),
+        Slice("watch:茅台", (entry(1, 2, label=0, named="跌"), entry(1, 3))),
         Slice("class:macro", ()),
         Progress({0: Mark(DAY0, 1.5), 11: Mark(3, 4.25)}, (1, 2)),
         Progress({}, ()),

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stream.watchlist import Entry, Watchlist, WatchlistError, load
+from alerts.settings import DetectorSettings
+from stream.watchlist import Entry, Watchlist, WatchlistError, changed_at, collisions, load
 
 WATCHLIST = Watchlist(
     (
@@ -111,3 +112,82 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "watchlist.yaml"
     path.write_text("topics:\n  - {id: moutai, names: [茅台], tickers: ['600519']}\n")
     assert load(path).mentions("茅台", ["600519"]) == [("watch:moutai", "茅台")]
+
+
+# Settings of its own
+
+
+def test_an_entry_may_have_its_own_thresholds_and_severity() -> None:
+    common = DetectorSettings(min_stories=7, warm_up_hours=24)
+    plain, own = (
+        Entry(id="a", names=("Acme",)),
+        Entry(
+            id="b",
+            names=("Bolt",),
+            false_alarms_per_topic_month=2,
+            min_sources=1,
+            severity="critical",
+        ),
+    )
+    assert plain.detector(common) == common
+    found = own.detector(common)
+    assert (found.false_alarms_per_topic_month, found.min_sources) == (2, 1)
+    assert (found.min_stories, found.warm_up_hours, found.severity) == (7, 24, "critical")
+
+
+@pytest.mark.parametrize(
+    "line", ["severity: loud", "min_stories: 0", "false_alarms_per_topic_month: -1"]
+)
+def test_a_wrong_setting_is_named(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "watchlist.yaml"
+    path.write_text(f"topics: [{{id: a, names: [Acme], {line}}}]\n")
+    with pytest.raises(WatchlistError, match=line.split(":")[0]):
+        load(path)
+
+
+# What collides
+
+
+def test_what_collides_is_told() -> None:
+    found = collisions(
+        Watchlist(
+            (
+                Entry(id="acme", names=("Acme",), tickers=("ACM",)),
+                Entry(id="acme-foods", names=("Acme Foods",), tickers=("ACM",)),
+                Entry(id="ford", names=("Ford",), tickers=("F", "ALL")),
+                Entry(id="fords", keywords=("ford", "Fordham")),
+                Entry(id="maotai", names=("贵州茅台",)),
+                Entry(id="liquor", keywords=("茅台", "白酒")),
+            )
+        )
+    )
+    assert sorted(found) == [
+        "acme, acme-foods: share the ticker 'ACM'",
+        "acme: 'acme' is in 'acme foods' of acme-foods",
+        "ford, fords: share the word 'ford'",
+        "ford: ALL counts as $ALL and as a tag only",
+        "ford: F counts as $F and as a tag only",
+        "liquor: '茅台' is in '贵州茅台' of maotai",
+    ]
+
+
+def test_a_clear_watchlist_has_no_collisions() -> None:
+    assert collisions(Watchlist((Entry(id="a", names=("Acme",)), Entry(id="m", match="all")))) == []
+    assert collisions(Watchlist(())) == []
+
+
+def test_an_edit_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "watchlist.yaml"
+    assert changed_at(None) is None
+    assert changed_at(path) is None
+    path.write_text("topics: []\n")
+    before = changed_at(path)
+    assert before == changed_at(path)
+    path.write_text("topics: [{id: a, names: [Acme]}]\n")
+    assert changed_at(path) != before
+
+
+def test_thousands_of_entries_are_sought_at_once() -> None:
+    watchlist = Watchlist([Entry(id=f"e{n}", names=(f"Company {n} Group",)) for n in range(5000)])
+    text = "Company 17 Group and Company 4999 Group merge; Company 50000 Group does not"
+    assert [m.topic for m in watchlist.mentions(text)] == ["watch:e17", "watch:e4999"]

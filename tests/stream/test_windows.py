@@ -6,7 +6,9 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerts.baseline import Forecast
 from alerts.records import Window
+from alerts.spikes import Sources
 from stream.panes import PANE, Pane, pane_of
 from stream.slices import Entry
 from stream.windows import ALIGNED, DAY, HORIZON, HOUR, RETENTION, TRAILING, TopicWindows
@@ -27,7 +29,7 @@ def entry_lists(draw: st.DrawFn) -> list[Entry]:
             offset,
             draw(times),
             draw(st.integers(0, 2)),
-            story=draw(st.sampled_from("ABC")),
+            named=draw(st.sampled_from("ABC")),
             source=draw(st.sampled_from("xyz")),
         )
         for offset in range(draw(st.integers(0, 20)))
@@ -112,7 +114,7 @@ def test_trailing_windows_are_the_sums_of_their_entries_late_ones_too(data):
             negative = [e for e in entries[:done] if e.label == 0]
             for seconds in TRAILING:
                 held = {e.source for e in negative if border - seconds <= pane_of(e.time) < border}
-                assert windows.negative_sources(seconds) == len(held)
+                assert windows.negative_sources(seconds).distinct == len(held)
 
 
 @given(st.data())
@@ -185,7 +187,11 @@ def test_windows_add_up():
 def test_a_window_carries_what_was_expected_of_it_at_its_start():
     windows = TopicWindows("t")
     windows.add(entry(time=DAY0 + HOUR + 10))
-    known = {DAY0: (12.0, 2.0), DAY0 + HOUR: (24.0, 2.0)}
+    sizes, rest = (1.0, 1.0, 1.0, 1.0), (0.25, 0.05)
+    known = {
+        DAY0: Forecast(12.0, 12.0, 288.0, 12.0, sizes, *rest),
+        DAY0 + HOUR: Forecast(24.0, 24.0, 576.0, 24.0, sizes, *rest),
+    }
     expected = {
         w.seconds: w.expected_negative_stories for w in windows.changed(lambda time: known[time])
     }
@@ -215,6 +221,17 @@ def test_closing_backwards_does_nothing():
 def test_before_the_first_close_there_is_nothing_to_test():
     windows = TopicWindows("t")
     windows.add(entry(label=0))
-    assert windows.negative_sources(HOUR) == 0
+    assert windows.negative_sources(HOUR) == Sources(0)
     assert windows.evidence(HOUR, 5) == []
     assert windows.trailing()[HOUR].documents == 0
+
+
+def test_the_busiest_author_is_known_and_no_source_is_taken_for_one() -> None:
+    windows = TopicWindows("t")
+    told = [("@a", "one"), ("@a", "two"), ("@a", "two"), ("@a", "three"), ("@b", "four")]
+    told += [("wire", f"w{n}") for n in range(6)]
+    for offset, (source, named) in enumerate(told):
+        time = DAY0 + 60 * offset
+        windows.add(entry(offset=offset, time=time, label=0, named=named, source=source))
+    windows.close(DAY0 + HOUR)
+    assert windows.negative_sources(HOUR) == Sources(3, 3 / 10)
