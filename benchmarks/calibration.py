@@ -218,7 +218,7 @@ def picture(rows: Sequence[dict[str, Any]]) -> str:
     parts = []
     for column, rate in enumerate(RATES[1:]):
         x0 = left + column * (width + 30)
-        parts.append(f'<text x="{x0}" y="{top - 10}">{rate:g} documents an hour</text>')
+        parts.append(f'<text x="{x0}" y="{top - 10}">{rate:g} an hour</text>')
         for share in (0, 0.5, 1):
             y = top + height * (1 - share)
             parts.append(f'<path d="M{x0} {y}h{width}" stroke="#ddd" stroke-width="1"/>')
