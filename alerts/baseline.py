@@ -33,6 +33,9 @@ LENGTHS = (300, 900, HOUR, DAY * HOUR)
 SLOTS = 12
 """Parts of an hour that are counted on their own."""
 
+PARTS = (SLOTS, 4, 1)
+"""How many windows of the lengths up to an hour make one."""
+
 # A weak prior: as if half an hour with 0.1 negative stories had been seen. It keeps the rate of a
 # silent topic off zero, where a single story would be infinitely surprising.
 PRIOR_HOURS = 0.5
@@ -152,9 +155,9 @@ class Baseline:
     """hours seen, likewise"""
     recent: float = 0.0
     recent_expected: float = 0.0
-    excess: list[float] = field(default_factory=lambda: [0.0] * 3)
+    excess: list[float] = field(default_factory=lambda: [0.0] * len(PARTS))
     """squared residuals beyond Poisson's, of windows up to an hour"""
-    squares: list[float] = field(default_factory=lambda: [0.0] * 3)
+    squares: list[float] = field(default_factory=lambda: [0.0] * len(PARTS))
     """squared expectations of the same"""
     day_excess: float = 0.0
     day_squares: float = 0.0
@@ -193,7 +196,7 @@ class Baseline:
         keep = math.exp(-1.0 / self.memory_hours)
         total = sum(slots)
         scale = capped / total if total else 1.0
-        for i, parts in enumerate((SLOTS, 4, 1)):
+        for i, parts in enumerate(PARTS):
             width = SLOTS // parts
             mean = forecast.now / parts
             self.excess[i] *= keep
@@ -274,7 +277,7 @@ class Baseline:
 
     def _hourly_excess(self, which: int) -> float:
         """Fitted inverse size of windows up to an hour."""
-        prior = PRIOR_SIZE_HOURS / (SLOTS, 4, 1)[which]
+        prior = PRIOR_SIZE_HOURS / PARTS[which]
         known = max(self.excess[which], 0.0) + prior / PRIOR_SIZE
         return known / (self.squares[which] + prior)
 
@@ -289,7 +292,7 @@ class Baseline:
 
     def _sizes(self, at: int, worth: float) -> tuple[float, float, float, float]:
         """Sizes by ``LENGTHS``: what was fitted, and that the rate is known only so well."""
-        hourly = [self._hourly_excess(i) for i in range(3)]
+        hourly = [self._hourly_excess(i) for i in range(len(PARTS))]
         prior = PRIOR_SIZE_DAYS * (self.day_squares / self.days if self.days else 1.0)
         known = max(self.day_excess, 0.0) + prior * hourly[2] / DAY_OF_HOURS
         daily = known / (self.day_squares + prior)
