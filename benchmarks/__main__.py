@@ -1,8 +1,9 @@
 """``make bench``: run all benchmarks, each of which writes its figures to ``results/``."""
 
-from benchmarks import calibration, spikes, spine
+from benchmarks import calibration, spikes, spine, watchlist
 
 if __name__ == "__main__":
     spine.main()
     spikes.main([])
     calibration.main([])
+    watchlist.main()
