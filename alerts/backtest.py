@@ -99,6 +99,16 @@ class Backtest:
         }
 
 
+def fired_first(transitions: Iterable[Alert]) -> tuple[Alert, ...]:
+    """Each alert as it fired first, before it got worse or ended, in time order."""
+    fired: dict[str, Alert] = {}
+    for alert in transitions:
+        known = fired.get(alert.id)
+        if alert.state == "firing" and (known is None or alert.window.end < known.window.end):
+            fired[alert.id] = alert
+    return tuple(sorted(fired.values(), key=lambda a: (a.detected_at, a.topic)))
+
+
 def backtest(
     transitions: Iterable[Alert],
     events: Sequence[Event],
@@ -120,12 +130,7 @@ def backtest(
     Raises:
         BacktestError: there is neither an alert nor an event.
     """
-    fired: dict[str, Alert] = {}
-    for alert in transitions:
-        known = fired.get(alert.id)
-        if alert.state == "firing" and (known is None or alert.window.end < known.window.end):
-            fired[alert.id] = alert
-    ordered = tuple(sorted(fired.values(), key=lambda a: (a.detected_at, a.topic)))
+    ordered = fired_first(transitions)
     by_topic: dict[str, list[Alert]] = defaultdict(list)
     for alert in ordered:
         by_topic[alert.topic].append(alert)

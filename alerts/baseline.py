@@ -239,7 +239,8 @@ class Baseline:
     def forecast(self, hour: int) -> Forecast:
         """What windows that begin in that hour are expected to hold."""
         at, factor = hour_of_week(hour), self._recent_factor()
-        mean, worth = self.rate, self._worth()
+        mean = self.rate
+        worth = self._worth(mean)
         working = self._rhythm(WORKING, mean, worth)
         weekend = self._rhythm(WEEKEND, mean, worth)
         rates = []
@@ -268,12 +269,12 @@ class Baseline:
         factor = (self.recent + RECENT_SHRINK) / (self.recent_expected + RECENT_SHRINK)
         return min(max(factor, low), high)
 
-    def _worth(self) -> float:
+    def _worth(self, mean: float) -> float:
         """What a story tells of the rate; 1 if counts were Poisson.
 
         An overdispersed hour tells no more than so many stories as its size, however many it has.
         """
-        return 1.0 / (1.0 + self.rate * self._hourly_excess(2))
+        return 1.0 / (1.0 + mean * self._hourly_excess(2))
 
     def _hourly_excess(self, which: int) -> float:
         """Fitted inverse size of windows up to an hour."""

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from alerts.backtest import fired_first
 from alerts.baseline import LENGTHS, SLOTS, Seen
 from alerts.lifecycle import TopicDetector
 from alerts.records import Alert, ModelName
@@ -143,8 +144,7 @@ def false_alarms(seed: int, rate: float, budget: float, hours: int) -> tuple[int
     """Alerts of one stream without a spike: all, those of its first month, and critical ones."""
     dice = np.random.default_rng([seed, int(rate * 10), int(budget * 10)])
     settings = DetectorSettings(false_alarms_per_topic_month=budget)
-    alerts = list(run(simulate(rate, hours, dice), settings))
-    fired = {a.id: a for a in reversed(alerts) if a.state == "firing"}.values()
+    fired = fired_first(run(simulate(rate, hours, dice), settings))
     early = sum(a.detected_at.timestamp() < FIRST * 3600 + MONTH for a in fired)
     critical = sum(a.severity == "critical" for a in fired)
     return len(fired), early, critical

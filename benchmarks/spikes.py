@@ -9,7 +9,6 @@ range of thresholds. Figures go to ``results/spikes.json``; see ``docs/detector.
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
 import json
 import random
@@ -19,18 +18,20 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from alerts.backtest import fired_first
 from alerts.records import Alert, ModelName
 from alerts.settings import DetectorSettings
 from alerts.spikes import MONTH
 from benchmarks.rules import HOUR, RULES, STEP, Series, alerts
 from model.classifier import Classifier
+from model.dataset import read_rows
 from model.labels import SENTIMENTS
 from stream.aggregator import Aggregator, AggregatorConfig
 from stream.novelty import signature
@@ -106,8 +107,7 @@ def scored(texts: Sequence[str], name: str) -> list[tuple[int, float, int]]:
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
     """Rows of a gzipped JSONL file."""
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+    return [row for _, row in read_rows(path)]
 
 
 def stream() -> list[Post]:
@@ -200,13 +200,44 @@ def edited(text: str, dice: random.Random) -> str:
     return f"{prefix}{' '.join(words)} https://t.example/{dice.getrandbits(32):x}"
 
 
-def real_events() -> dict[str, list[int]]:
-    """Days of large price moves by topic, as the times of their midnight."""
+class Move(NamedTuple):
+    """A day of a large price move."""
+
+    topic: str
+    day: int
+    """its midnight, seconds since 1970"""
+    change: float
+
+
+@cache
+def moves() -> tuple[Move, ...]:
+    """The days of large price moves."""
     path = DATA / "stocknet_tweets" / "price_events_2014.json"
+    return tuple(
+        Move(f"watch:{row['ticker'].lower()}", midnight(row["date"]), row["return"])
+        for row in json.loads(path.read_text())
+    )
+
+
+def real_events() -> dict[str, list[int]]:
+    """The days of ``moves`` by topic."""
     found: dict[str, list[int]] = defaultdict(list)
-    for row in json.loads(path.read_text()):
-        found[f"watch:{row['ticker'].lower()}"].append(midnight(row["date"]))
+    for move in moves():
+        found[move.topic].append(move.day)
     return found
+
+
+def talked_about(posts: Sequence[Post]) -> list[Move]:
+    """The drops of which five distinct texts were written, on that day or the day before."""
+    texts: dict[Move, set[str]] = {move: set() for move in moves() if move.change < 0}
+    by_topic: dict[str, list[Move]] = defaultdict(list)
+    for move in texts:
+        by_topic[move.topic].append(move)
+    for post in posts:
+        for move in by_topic[post.topic]:
+            if -DAY <= post.time - move.day < DAY:
+                texts[move].add(post.story)
+    return [move for move, stories in texts.items() if len(stories) >= 5]
 
 
 def midnight(date: str) -> int:
@@ -256,8 +287,8 @@ def entry(offset: int, post: Post) -> Entry:
     return Entry(0, offset, post.time, post.label, post.sentiment, post.story, who, evidence)
 
 
-def by_rules(posts: Sequence[Post], rule: str, threshold: float) -> dict[str, list[int]]:
-    """Times of a rule's alerts by topic."""
+def in_steps(posts: Sequence[Post]) -> tuple[int, dict[str, Series]]:
+    """When the first step begins, and each topic as the rules see it."""
     first = posts[0].time // STEP * STEP
     steps = (posts[-1].time - first) // STEP + 1
     found = {}
@@ -277,12 +308,16 @@ def by_rules(posts: Sequence[Post], rule: str, threshold: float) -> dict[str, li
                 begin = max(step, last.get(post.source, -1) + 1)
                 sources[begin : step + HOUR] += 1
                 last[post.source] = step + HOUR - 1
-        series = Series(negative, documents, sources[:steps])
-        found[topic] = alerts(RULES[rule][0](series, threshold), first)
-    return found
+        found[topic] = Series(negative, documents, sources[:steps])
+    return first, found
 
 
-def judge(fired: dict[str, list[int]], planted: Sequence[Planted], posts: Sequence[Post]) -> Any:
+def judge(
+    fired: dict[str, list[int]],
+    planted: Sequence[Planted],
+    posts: Sequence[Post],
+    drops: Sequence[Move],
+) -> Any:
     """Recall, delay, false alerts, and what the controls raised."""
     first, last = posts[0].time + WARM_UP, posts[-1].time
     events = real_events()
@@ -330,7 +365,7 @@ def judge(fired: dict[str, list[int]], planted: Sequence[Planted], posts: Sequen
             for topic in ("watch:fb", "watch:goog", "watch:amzn")
             for time in fired.get(topic, [])
         ),
-        "drop_days": drop_days(fired, posts),
+        "drop_days": drop_days(fired, drops),
     }
 
 
@@ -341,20 +376,13 @@ def rang(fired: dict[str, list[int]], control: Planted) -> bool:
     return bisect_right(times, high) > bisect_left(times, control.times[0])
 
 
-def drop_days(fired: dict[str, list[int]], posts: Sequence[Post]) -> dict[str, Any]:
+def drop_days(fired: dict[str, list[int]], drops: Sequence[Move]) -> dict[str, Any]:
     """Recall of the days of price drops that were talked about, and by chance."""
-    path = DATA / "stocknet_tweets" / "price_events_2014.json"
-    drops = []
-    for row in json.loads(path.read_text()):
-        topic, day = f"watch:{row['ticker'].lower()}", midnight(row["date"])
-        stories = {p.story for p in posts if p.topic == topic and -DAY <= p.time - day < DAY}
-        if row["return"] < 0 and len(stories) >= 5:
-            drops.append((topic, day))
 
     def hits(shift: int) -> int:
         return sum(
-            any(-DAY <= time + shift - day < DAY for time in fired.get(topic, []))
-            for topic, day in drops
+            any(-DAY <= time + shift - drop.day < DAY for time in fired.get(drop.topic, []))
+            for drop in drops
         )
 
     weeks = [hits(week * 7 * DAY) for week in range(-20, 21) if week]
@@ -382,22 +410,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, default=RESULTS)
     given = parser.parse_args(arguments)
     posts, planted = plant(stream(), random.Random(given.seed))
+    drops = talked_about(posts)
     results: dict[str, list[dict[str, Any]]] = {"this detector": []}
     with ProcessPoolExecutor(given.workers) as pool:
         found = pool.map(partial(detect, posts), TRIED)
         for (budget, min_stories), transitions in zip(TRIED, found, strict=True):
             fired: dict[str, list[int]] = defaultdict(list)
-            for alert in {a.id: a for a in reversed(transitions) if a.state == "firing"}.values():
+            for alert in fired_first(transitions):
                 fired[alert.topic].append(int(alert.detected_at.timestamp()))
-            for times in fired.values():
-                times.sort()
             row = {"threshold": budget, "min_stories": min_stories}
-            results["this detector"].append({**row, **judge(fired, planted, posts)})
+            results["this detector"].append({**row, **judge(fired, planted, posts, drops)})
             print(json.dumps(results["this detector"][-1]), flush=True)
-    for rule, (_, thresholds) in RULES.items():
-        results[rule] = [
-            {"threshold": t, **judge(by_rules(posts, rule, t), planted, posts)} for t in thresholds
-        ]
+    first, series = in_steps(posts)
+    for name, (rule, thresholds) in RULES.items():
+        results[name] = []
+        for threshold in thresholds:
+            fired = {topic: alerts(rule(own, threshold), first) for topic, own in series.items()}
+            row = {"threshold": threshold}
+            results[name].append({**row, **judge(fired, planted, posts, drops)})
     report = {
         "posts": len(posts),
         "topics": len({post.topic for post in posts}),

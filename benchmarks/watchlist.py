@@ -8,14 +8,15 @@ figures go to ``results/watchlist.json``.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
 import random
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
+from model.dataset import read_rows
 from stream.watchlist import Entry, Watchlist
 from tests.conftest import DATA
 
@@ -57,8 +58,8 @@ def main() -> None:
     argparse.ArgumentParser(prog="benchmarks.watchlist", description=__doc__).parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    with gzip.open(DATA / "stocknet_tweets" / "2014.jsonl.gz", "rt", encoding="utf-8") as rows:
-        texts = [json.loads(row)["text"] for row in rows][:TWEETS]
+    rows = read_rows(DATA / "stocknet_tweets" / "2014.jsonl.gz")
+    texts = [row["text"] for _, row in islice(rows, TWEETS)]
     report = {
         "entries": ENTRIES,
         "tweets": len(texts),

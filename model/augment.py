@@ -16,6 +16,7 @@ from functools import cache
 
 from model.dataset import Example
 from model.labels import TOPICS
+from model.targets import CHINESE, whole
 
 RENAMED = 0.5
 """Share of the texts with names that get others."""
@@ -52,7 +53,6 @@ _NO_COMPANY = re.compile(
 )
 
 _CASHTAG = re.compile(r"\$[A-Z]{1,6}\b")
-_CHINESE = re.compile(r"[\u2e80-\u9fff]")
 _WORD = re.compile(r"[\w&'.-]+")
 
 _STARTS = (
@@ -107,13 +107,13 @@ class Varied:
         """A name of the same sort."""
         if old.startswith("$"):
             return "$" + "".join(dice.choices("ABCDEFGHIKLMNOPRSTUVWXZ", k=dice.randint(2, 5)))
-        if _CHINESE.search(old):
+        if CHINESE.search(old):
             return "".join(dice.sample(_HAN, 2)) + dice.choice(_HAN_SORTS)
         if self.pool and dice.random() < 0.5:
             return dice.choice(self.pool)
         middle = dice.choice(_MIDDLES) if dice.random() < 0.5 else ""
         name = dice.choice(_STARTS) + middle + dice.choice(_ENDS)
-        return f"{name} {dice.choice(_SORTS).strip()}".strip()
+        return f"{name} {dice.choice(_SORTS)}".strip()
 
 
 def varied(examples: Sequence[Example]) -> Varied:
@@ -153,14 +153,12 @@ def is_company(name: str) -> bool:
 
 def _is_plain(name: str) -> bool:
     """Whether it means the same wherever it stands, and can stand in for another."""
-    return len(name) >= 4 and name[0].isupper() and not _CHINESE.search(name)
+    return len(name) >= 4 and name[0].isupper() and not CHINESE.search(name)
 
 
 @cache
 def _pattern(name: str) -> re.Pattern[str]:
-    if _CHINESE.search(name):  # no spaces around it
-        return re.compile(re.escape(name))
-    return re.compile(rf"(?<![\w$#@]){re.escape(name)}(?!\w)")
+    return re.compile(whole(name))
 
 
 def _in_case(example: Example, change: Callable[[str], str]) -> Example:

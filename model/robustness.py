@@ -14,6 +14,7 @@ from typing import Any
 
 from model.dataset import UNKNOWN
 from model.metrics import Labels, figure
+from model.targets import CHINESE, whole
 
 Change = Callable[[str], str | None]
 
@@ -63,7 +64,6 @@ CHINESE_NAMES = (
 
 # Four letters or more, and no part of a ticker, a handle or a link.
 _WORD = re.compile(r"(?<![\w$#@/.])[^\W\d_]{4,}(?!\w)")
-_CHINESE = re.compile(r"[\u2e80-\u9fff]")
 _CONSONANTS = "BCDFGHJKLMNPQRSTVWXZ"
 
 
@@ -119,7 +119,7 @@ def other_name(text: str, name: str, seed: int = 0) -> str:
     dice = _dice("name", text, seed)
     if name.startswith("$"):
         return _cashtag(dice)
-    pool = CHINESE_NAMES if _CHINESE.search(name) else ENGLISH_NAMES
+    pool = CHINESE_NAMES if CHINESE.search(name) else ENGLISH_NAMES
     free = [other for other in pool if other.casefold() not in text.casefold()]
     return dice.choice(free or pool)
 
@@ -132,12 +132,8 @@ def rename(text: str, name: str, seed: int = 0) -> str | None:
     """
     if not name or name.islower():
         return None
-    pattern = re.escape(name)
-    # Chinese has no spaces around a name; the ticker in a cashtag is not the name.
-    if not _CHINESE.search(name):
-        pattern = rf"(?<![\w$#@]){pattern}(?!\w)"
     new = other_name(text, name, seed)
-    return _changed(text, re.sub(pattern, lambda _: new, text, flags=re.IGNORECASE))
+    return _changed(text, re.sub(whole(name), lambda _: new, text, flags=re.IGNORECASE))
 
 
 def steadiness(

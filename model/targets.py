@@ -32,6 +32,19 @@ def name_of(text: str, target: Target) -> str:
     return name
 
 
+CHINESE = re.compile(r"[\u2e80-\u9fff]")
+
+
+def whole(name: str) -> str:
+    """Regular expression of a name that stands as a whole.
+
+    Chinese has no spaces around a name; the ticker in a cashtag is not the name.
+    """
+    if CHINESE.search(name):
+        return re.escape(name)
+    return rf"(?<![\w$#@]){re.escape(name)}(?!\w)"
+
+
 def mention(text: str, target: Target, cleaned: str, name: str) -> tuple[int, int] | None:
     """First and last character of the target in the cleaned text; None where it is not found.
 

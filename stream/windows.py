@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from alerts.baseline import SLOTS, Forecast, Seen
+from alerts.baseline import LENGTHS, SLOTS, Forecast, Seen
 from alerts.records import Window, utc
 from alerts.spikes import Counts, Sources
 from stream.novelty import NoveltyIndex
@@ -25,7 +25,7 @@ DAY = 24 * HOUR
 ALIGNED = (300, HOUR, DAY)
 """Lengths of the published windows, seconds."""
 
-TRAILING = (300, 900, HOUR, DAY)
+TRAILING = LENGTHS
 """Lengths of the tested windows, seconds."""
 
 HORIZON = 25 * HOUR
