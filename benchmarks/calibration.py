@@ -29,6 +29,7 @@ from alerts.lifecycle import TopicDetector
 from alerts.records import Alert, ModelName
 from alerts.settings import DetectorSettings
 from alerts.spikes import MONTH, Counts, Sources, threshold
+from benchmarks.pictures import SIZE, Axis, Panel, Style, line, spread, svg, text
 
 RESULTS = Path(__file__).parent / "results" / "calibration.json"
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "power.svg"
@@ -132,7 +133,9 @@ def run(stream: Stream, settings: DetectorSettings) -> Iterator[Alert]:
                 for seconds, (a, n) in held.items()
             }
             end = FIRST * 3600 + int(ends[i]) * 60
-            alert = detector.evaluate(end, counts, lambda _: Sources(99), lambda *_: (), alive=True)
+            alert = detector.evaluate(
+                end, counts, lambda _: Sources(99, 10_000), lambda *_: (), alive=True
+            )
             if alert is not None:
                 yield alert
         in_hour = slice(number * 60, number * 60 + 60)
@@ -212,42 +215,33 @@ def powers(topics: int, workers: int) -> list[dict[str, Any]]:
     return rows
 
 
+STYLES = (
+    Style("#7f9fc6", "2 3"),
+    Style("#4a7fb8", "8 3"),
+    Style("#2a62a3", "14 3"),
+    Style("#0b2f5c"),
+)
+"""Of the lines of ``TIMES``."""
+
+
 def picture(rows: Sequence[dict[str, Any]]) -> str:
     """Share found against delay, a panel for each rate, a line for each burst; SVG."""
-    width, height, left, top = 190, 150, 40, 30
-    parts = []
+    by_burst = {(row["documents_per_hour"], row["times"]): row["found_within_min"] for row in rows}
+    minutes = Axis(0, WITHIN[-1], {60 * hour: f"{hour} h" for hour in (0, 2, 4, 6)})
+    parts: list[str] = []
     for column, rate in enumerate(RATES[1:]):
-        x0 = left + column * (width + 30)
-        parts.append(f'<text x="{x0}" y="{top - 10}">{rate:g} an hour</text>')
-        for share in (0, 0.5, 1):
-            y = top + height * (1 - share)
-            parts.append(f'<path d="M{x0} {y}h{width}" stroke="#ddd" stroke-width="1"/>')
-            if column == 0:
-                parts.append(f'<text x="{x0 - 30}" y="{y + 4}">{share:.0%}</text>')
-        for hour in (0, 2, 4, 6):
-            x = x0 + width * hour / 6
-            parts.append(f'<text x="{x - 6}" y="{top + height + 16}">{hour} h</text>')
-        for times, colour in zip(TIMES, ("#9db8d9", "#5d8fc4", "#2a62a3", "#0b2f5c"), strict=True):
-            row = next(r for r in rows if (r["documents_per_hour"], r["times"]) == (rate, times))
-            points = [(0, 0.0), *((int(m), v) for m, v in row["found_within_min"].items())]
-            line = " ".join(
-                f"{x0 + width * minutes / 360:.1f},{top + height * (1 - share):.1f}"
-                for minutes, share in points
-            )
-            parts.append(
-                f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>'
-            )
-            last = points[-1][1]
-            y = top + height * (1 - last) + 4
-            parts.append(
-                f'<text x="{x0 + width + 2}" y="{y:.1f}" fill="{colour}">×{times:g}</text>'
-            )
-    size = f"{left + len(RATES[1:]) * (width + 30)} {top + height + 30}"
-    style = 'font-family="sans-serif" font-size="11" stroke-width="2"'
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" {style}>'
-        f'<rect width="100%" height="100%" fill="#fff"/>{"".join(parts)}</svg>\n'
-    )
+        shares = Axis(0, 1, {v: f"{v:.0%}" if column == 0 else "" for v in (0.0, 0.5, 1.0)})
+        panel = Panel(48 + column * 218, 34, 172, 150, minutes, shares)
+        parts += panel.frame(f"Documents an hour: {rate:,.0f}")
+        ends: list[float] = []
+        for times, style in zip(TIMES, STYLES, strict=True):
+            found = [(0, 0.0), *((int(m), v) for m, v in by_burst[rate, times].items())]
+            points = [panel.at(*point) for point in found]
+            parts.append(line(f"{times:g} times the normal rate", points, style))
+            ends.append(points[-1][1])
+        for times, y in zip(TIMES, spread(ends, SIZE + 1), strict=True):
+            parts.append(text((panel.left + panel.width + 4, y + 4), f"×{times:g}"))
+    return svg("Share of bursts found against the time since they began", 920, 212, parts)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -256,7 +250,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--months", type=int, default=3, help="length of each stream")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--json", type=Path, default=RESULTS, help="where the figures go")
+    parser.add_argument("--draw", action="store_true", help="only draw what --json holds")
     given = parser.parse_args(arguments)
+    if given.draw:
+        held = json.loads(given.json.read_text())
+        PICTURE.write_text(picture(held["power"]), encoding="utf-8")
+        return
     rows = measure(given.topics, given.months, given.workers)
     found = powers(given.topics, given.workers)
     report = {"false_alarms": rows, "power": found}
