@@ -1,12 +1,13 @@
 """What a topic's own past leads to expect of its distinct negative stories.
 
-The rate is known by hour of the week: the topic's mean, times the rhythm of the day (working days
-and weekends apart), times what the hour of the week adds to it. Each is a gamma-Poisson posterior
-mean around the coarser one, so it moves away from that only as far as counts support it (e.g.
-Gelman et al., Bayesian Data Analysis, 3rd ed., section 2.6). A factor for the last days follows
-slow drift. Counts around the rate are overdispersed; how much is fitted by moments, for each window
-length on its own, because bursts of minutes and of days are different things (Cameron and Trivedi,
-Regression Analysis of Count Data, 2nd ed., section 3.3).
+The rate is known by hour of the week: the topic's mean, times the rhythm of all topics together,
+times what the topic's own working days and weekends add to it, their rhythm of the day, and the
+hour of the week. Each is a gamma-Poisson posterior mean around the coarser one, so it moves away
+from that only as far as counts support it (e.g. Gelman et al., Bayesian Data Analysis, 3rd ed.,
+section 2.6). A factor for the last days follows slow drift. Counts around the rate are
+overdispersed; how much is fitted by moments, for each window length on its own, because bursts of
+minutes and of days are different things (Cameron and Trivedi, Regression Analysis of Count Data,
+2nd ed., section 3.3).
 
 Learns from closed hours only. An hour that is never given, because the feed had a gap or an alert
 was firing, is missing: it is neither a zero nor does anything get forgotten over it.
@@ -15,6 +16,7 @@ was firing, is missing: it is neither a zero nor does anything get forgotten ove
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -36,13 +38,15 @@ SLOTS = 12
 PARTS = (SLOTS, 4, 1)
 """How many windows of the lengths up to an hour make one."""
 
-# A weak prior: as if half an hour with 0.1 negative stories had been seen. It keeps the rate of a
-# silent topic off zero, where a single story would be infinitely surprising.
-PRIOR_HOURS = 0.5
+# A weak prior: as if a tenth of a story had been seen in the time in which the topics together, or
+# else this rate, lead to expect that much. It keeps the rate of a silent topic off zero, where a
+# single story would be infinitely surprising.
+PRIOR_STORY = 0.1
 PRIOR_RATE = 0.2
 
 DAY_SHRINK = 4.0
-"""Stories that the rhythm of the day must have shown to count as much as the mean."""
+"""Stories that working days or weekends, or an hour of theirs, must have shown to count as much as
+the mean."""
 
 WEEK_SHRINK = 6.0
 """Stories that an hour of the week must have shown to count as much as that hour of other days."""
@@ -84,6 +88,20 @@ the rate so far that it hides the next."""
 
 CAP_HOURS = 24
 """Hours after which that holds; before, hardly anything is expected."""
+
+
+class Prior(NamedTuple):
+    """What a topic is taken for until it has shown itself: see ``alerts.pool``."""
+
+    rate: float = PRIOR_RATE
+    """negative stories an hour"""
+    rhythm: tuple[float, ...] = (1.0,) * WEEK
+    """by hour of the week, 1 on average"""
+    share: float = PRIOR_NEGATIVE / PRIOR_STORIES
+    """of stories that are negative"""
+
+
+NOTHING_KNOWN = Prior()
 
 
 class Seen(NamedTuple):
@@ -185,7 +203,7 @@ class Baseline:
         self.counts[at] = _short(keep * self.counts[at] + capped)
         self.weights[at] = _short(keep * self.weights[at] + 1.0)
         keep = math.exp(-1.0 / RECENT_HOURS)
-        factor = self._recent_factor()
+        factor = self.recent_factor()
         self.recent = keep * self.recent + capped
         self.recent_expected = keep * self.recent_expected + forecast.now / factor
         self.hours += 1
@@ -231,26 +249,31 @@ class Baseline:
 
     # Expecting
 
-    @property
-    def rate(self) -> float:
-        """Mean distinct negative stories an hour."""
-        return (sum(self.counts) + PRIOR_HOURS * PRIOR_RATE) / (sum(self.weights) + PRIOR_HOURS)
+    def rate(self, prior: Prior = NOTHING_KNOWN) -> float:
+        """Mean distinct negative stories an hour, were all hours of the week seen alike."""
+        seen: float = sum(map(operator.mul, self.weights, prior.rhythm))
+        return (sum(self.counts) + PRIOR_STORY) / (seen + PRIOR_STORY / prior.rate)
 
-    def forecast(self, hour: int) -> Forecast:
-        """What windows that begin in that hour are expected to hold."""
-        at, factor = hour_of_week(hour), self._recent_factor()
-        mean = self.rate
+    def rates(self, first: int, hours: int, prior: Prior = NOTHING_KNOWN) -> list[float]:
+        """What is expected in each of so many hours, the first of that number since 1970."""
+        factor, mean = self.recent_factor(), self.rate(prior)
         worth = self._worth(mean)
-        working = self._rhythm(WORKING, mean, worth)
-        weekend = self._rhythm(WEEKEND, mean, worth)
-        rates = []
-        for ahead in range(at, at + DAY + 1):
+        working = self._rhythm(WORKING, mean, worth, prior)
+        weekend = self._rhythm(WEEKEND, mean, worth, prior)
+        at, rates = hour_of_week(first), []
+        for ahead in range(at, at + hours):
             place = ahead % WEEK
-            daily = (working if place < len(WORKING) * DAY else weekend)[place % DAY]
+            of_day = (working if place < len(WORKING) * DAY else weekend)[place % DAY]
+            daily = mean * prior.rhythm[place] * of_day
             counts, weights = worth * self.counts[place], worth * self.weights[place]
             known = (counts + WEEK_SHRINK) / (daily * weights + WEEK_SHRINK)
             rates.append(factor * daily * known)
-        share = (self.negative + PRIOR_NEGATIVE) / (self.stories + PRIOR_STORIES)
+        return rates
+
+    def forecast(self, hour: int, prior: Prior = NOTHING_KNOWN) -> Forecast:
+        """What windows that begin in that hour are expected to hold."""
+        rates = self.rates(hour, DAY + 1, prior)
+        share = (self.negative + prior.share * PRIOR_STORIES) / (self.stories + PRIOR_STORIES)
         spread = (max(self.share_excess, 0.0) + PRIOR_SPREAD * PRIOR_PAIRS) / (
             self.share_pairs + PRIOR_PAIRS
         )
@@ -259,12 +282,13 @@ class Baseline:
             _short(rates[1]),
             _short(sum(rates[:DAY])),
             _short(rates[DAY]),
-            self._sizes(at, worth),
+            self._sizes(hour_of_week(hour), self._worth(self.rate(prior))),
             _short(share),
             _short(min(spread, MAX_SPREAD)),
         )
 
-    def _recent_factor(self) -> float:
+    def recent_factor(self) -> float:
+        """By how much the last days exceed the rest."""
         low, high = RECENT_BOUNDS
         factor = (self.recent + RECENT_SHRINK) / (self.recent_expected + RECENT_SHRINK)
         return min(max(factor, low), high)
@@ -282,13 +306,17 @@ class Baseline:
         known = max(self.excess[which], 0.0) + prior / PRIOR_SIZE
         return known / (self.squares[which] + prior)
 
-    def _rhythm(self, days: range, mean: float, worth: float) -> list[float]:
-        """Rates by hour of such days."""
-        counts = zip(*(self.counts[day * DAY : (day + 1) * DAY] for day in days), strict=True)
-        weights = zip(*(self.weights[day * DAY : (day + 1) * DAY] for day in days), strict=True)
+    def _rhythm(self, days: range, mean: float, worth: float, prior: Prior) -> list[float]:
+        """Rates by hour of such days, over those of the prior's rhythm around this mean."""
+        counts, expected = [0.0] * DAY, [0.0] * DAY
+        for day in days:
+            for hour, place in enumerate(range(day * DAY, (day + 1) * DAY)):
+                counts[hour] += worth * self.counts[place]
+                expected[hour] += worth * mean * self.weights[place] * prior.rhythm[place]
+        level = (sum(counts) + DAY_SHRINK) / (sum(expected) + DAY_SHRINK)
         return [
-            mean * (worth * sum(count) + DAY_SHRINK) / (mean * worth * sum(weight) + DAY_SHRINK)
-            for count, weight in zip(counts, weights, strict=True)
+            level * (count + DAY_SHRINK) / (level * mean + DAY_SHRINK)
+            for count, mean in zip(counts, expected, strict=True)
         ]
 
     def _sizes(self, at: int, worth: float) -> tuple[float, float, float, float]:

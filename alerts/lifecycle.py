@@ -1,4 +1,4 @@
-"""The life of a topic's alert: warm-up, firing, escalated, resolved, cooling down.
+"""The life of a topic's alert: warm-up, pending, firing, escalated, resolved, cooling down.
 
 Pure: time is the end of the window under test, in seconds of event time. The same counts give the
 same transitions, live and in replay.
@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from alerts.baseline import Baseline, Forecast, Seen
+from alerts.baseline import NOTHING_KNOWN, Baseline, Forecast, Prior, Seen
 from alerts.records import (
     Alert,
     AlertWindow,
@@ -39,6 +39,9 @@ FREEZE_HOURS = 72
 
 MAX_EVIDENCE = 5
 
+STATE_VERSION = 2
+"""Of the stored state; another version is refused rather than misread."""
+
 WINDOW_NAMES = {300: "5m", 900: "15m", 3600: "1h", 86400: "24h"}
 """Names of the tested windows in metrics and in an alert's ``surprise``."""
 
@@ -54,8 +57,12 @@ class TopicDetector:
         self.model = model
         self.config_version = config_version
         self.baseline = Baseline(settings.memory_hours)
+        self.prior = NOTHING_KNOWN
+        """what all topics together teach of this one"""
         self.alert: Alert | None = None
         """the firing alert"""
+        self.pending_since: int | None = None
+        """when a test first passed, while an alert still lacks stories, sources or time"""
         self.resolved_at: int | None = None
         self.results: dict[int, Result] = {}
         """the newest tests by window length"""
@@ -66,6 +73,11 @@ class TopicDetector:
         """hour of the first forecast; the others follow without a gap"""
         self._ahead: dict[int, Forecast] = {}
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it must be asked each minute, also when nothing has come."""
+        return self.alert is not None or self.pending_since is not None
+
     def configure(self, settings: DetectorSettings, config_version: str) -> None:
         """Take up other settings; what has been learned, and a firing alert, stay."""
         self.settings, self.config_version = settings, config_version
@@ -73,21 +85,26 @@ class TopicDetector:
 
     # Learning
 
-    def learn(self, hour: int, seen: Seen) -> None:
-        """Take in a closed hour (its number since 1970) in which the feed was alive."""
+    def learn(self, hour: int, seen: Seen, prior: Prior = NOTHING_KNOWN) -> None:
+        """Take in a closed hour (its number since 1970) in which the feed was alive.
+
+        Prior: what all topics together teach, that hour included.
+        """
         if hour < self.learned_to:
+            self.prior = prior
             return
         # Before this is learned, since hours that were passed over are expected without it.
-        forecast = self.before(hour * 3600) or self.baseline.forecast(hour)
+        forecast = self.before(hour * 3600) or self.baseline.forecast(hour, self.prior)
         if self._forecasts:
             del self._forecasts[max(hour - self._first, 0) :]
             newest = self._first + len(self._forecasts)
             missing = range(max(newest, hour + 2 - HISTORY_HOURS), hour)
-            self._forecasts += (self.baseline.forecast(h) for h in missing)
+            self._forecasts += (self.baseline.forecast(h, self.prior) for h in missing)
             self._forecasts.append(forecast)
         if self.alert is None or self._fired_for(hour * 3600) > FREEZE_HOURS * 3600:
             self.baseline.learn(hour, seen, forecast)
-        self._forecasts.append(self.baseline.forecast(hour + 1))
+        self.prior = prior
+        self._forecasts.append(self.baseline.forecast(hour + 1, prior))
         del self._forecasts[:-HISTORY_HOURS]
         self._first = hour + 2 - len(self._forecasts)
         self._ahead.clear()
@@ -108,7 +125,7 @@ class TopicDetector:
             return self._forecasts[hour - self._first]
         # Of an hour that has not come, or has not been learned, from all that is known.
         if hour not in self._ahead:
-            self._ahead[hour] = self.baseline.forecast(hour)
+            self._ahead[hour] = self.baseline.forecast(hour, self.prior)
         return self._ahead[hour]
 
     # Testing
@@ -132,11 +149,13 @@ class TopicDetector:
             alive: whether the feed has been heard of lately: silence resolves nothing.
         """
         self.results = self.test(end, counts)
+        self._note_pending(end)
         passing = [result for result in self.results.values() if self._passes(result, sources)]
         strongest = max(passing, key=lambda result: (result.excess, -result.seconds), default=None)
         if self.alert is None:
-            if strongest is None or not self._may_fire(end):
+            if strongest is None or not self._is_confirmed(end):
                 return None
+            self.pending_since = None
             return self._fire(end, strongest, counts, sources, evidence)
         if strongest is not None:
             if self._severity(strongest) == "critical" and self.alert.severity == "warning":
@@ -154,7 +173,8 @@ class TopicDetector:
         who = sources(result.seconds)
         if who.distinct < self.settings.min_sources:
             return False
-        held = result.held(who.busiest)
+        # Nobody makes a spike alone, however much he writes.
+        held = result.of_independent(who.independent)
         return held.negative_stories >= least and held.excess >= 1.0
 
     def test(self, end: int, counts: Mapping[int, Counts]) -> dict[int, Result]:
@@ -168,6 +188,17 @@ class TopicDetector:
                 passes_at = threshold(seconds, budget, len(counts))
                 results[seconds] = judge(seconds, end, held, forecast, passes_at)
         return results
+
+    def _note_pending(self, end: int) -> None:
+        exceeded = any(result.excess >= 1.0 for result in self.results.values())
+        if self.alert is not None or not exceeded or not self._may_fire(end):
+            self.pending_since = None
+        elif self.pending_since is None:
+            self.pending_since = end
+
+    def _is_confirmed(self, end: int) -> bool:
+        since = self.pending_since
+        return since is not None and end - since >= 60 * self.settings.confirm_minutes
 
     def _may_fire(self, end: int) -> bool:
         if self.baseline.hours < self.settings.warm_up_hours:
@@ -267,8 +298,10 @@ class TopicDetector:
     def to_json(self) -> dict[str, Any]:
         """State that survives a restart."""
         return {
+            "version": STATE_VERSION,
             "baseline": self.baseline.to_json(),
             "alert": None if self.alert is None else self.alert.model_dump(mode="json"),
+            "pending_since": self.pending_since,
             "resolved_at": self.resolved_at,
             "learned_to": self.learned_to,
             "first": self._first,
@@ -276,9 +309,19 @@ class TopicDetector:
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
-        """Take up the state of ``to_json``."""
+        """Take up the state of ``to_json``.
+
+        Raises:
+            ValueError: it is of another version.
+        """
+        if (version := data.get("version")) != STATE_VERSION:
+            raise ValueError(
+                f"the state of {self.topic} is of version {version}, not {STATE_VERSION}: "
+                "set another kafka.app_id, so that the worker begins with tables of its own"
+            )
         self.baseline = Baseline.from_json(data["baseline"], self.settings.memory_hours)
         self.alert = None if data["alert"] is None else Alert.model_validate(data["alert"])
+        self.pending_since = data["pending_since"]
         self.resolved_at = data["resolved_at"]
         self.learned_to = data["learned_to"]
         self._first = data["first"]

@@ -62,6 +62,7 @@ class Evidence(Record):
     source: str
     time: Time
     negative: float = Field(ge=0, le=1, description="probability of negative sentiment")
+    documents: int = Field(1, ge=1, description="documents of the window that tell it")
 
 
 class AlertWindow(Record):

@@ -30,6 +30,9 @@ class DetectorSettings(Section):
     memory_hours: float = Field(
         1344, gt=0, description="hours after which the baseline has forgotten all but 1/e"
     )
+    confirm_minutes: int = Field(
+        0, ge=0, description="a test must have passed for so long before an alert fires"
+    )
     min_duration_minutes: int = Field(30, ge=0, description="an alert fires at least this long")
     cooldown_minutes: int = Field(60, ge=0, description="quiet time before the topic may fire anew")
     severity: Severity | None = Field(

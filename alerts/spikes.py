@@ -48,8 +48,8 @@ class Sources(NamedTuple):
 
     distinct: int
     """authors where they are known, else sources"""
-    busiest: float = 0.0
-    """share that one author told, 0 to 1"""
+    independent: int
+    """stories, of one author at most one"""
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,12 @@ class Result:
         share = self.share_surprise / SHARE_PASSES
         return excess if share >= 1.0 else min(excess, share)
 
-    def held(self, busiest: float) -> Result:
-        """The same window, were its busiest author worth no more than all others together."""
-        kept = int(self.negative_stories * min(1.0, 2.0 * (1.0 - busiest)))
-        gone = self.negative_stories - kept
-        return replace(self, negative_stories=kept, stories=self.stories - gone) if gone else self
+    def of_independent(self, stories: int) -> Result:
+        """The same window with no more than so many negative stories."""
+        gone = self.negative_stories - stories
+        if gone <= 0:
+            return self
+        return replace(self, negative_stories=stories, stories=self.stories - gone)
 
     @property
     def interval(self) -> tuple[int, int]:

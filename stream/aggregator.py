@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from alerts.baseline import NOTHING_KNOWN
 from alerts.lifecycle import TopicDetector
 from alerts.records import Alert, Evidence, ModelName, Window
 from alerts.settings import DetectorSettings
 from alerts.spikes import Counts, Result
+from stream.evidence import to_evidence
 from stream.panes import PANE, Pane
-from stream.slices import Message, Progress, Slice, Tick, partition_of, to_evidence
+from stream.slices import Message, Progress, Slice, Tick, partition_of
+from stream.tally import Tally
 from stream.watermarks import NEVER, Watermark
 from stream.windows import HORIZON, HOUR, TopicWindows
 
@@ -71,11 +74,11 @@ class Aggregator:
         self.watermark = Watermark(
             config.document_partitions, config.allowed_lateness, config.idle_after
         )
+        self._prior = NOTHING_KNOWN
         self.windows: dict[str, TopicWindows] = {}
         self.detectors: dict[str, TopicDetector] = {}
         self._make_topics()
-        self._hours: set[int] = set()
-        """hours with documents, not yet learned"""
+        self.tally = Tally(partition, self._mine, config.detector.memory_hours)
         self._recent: set[int] = set()
         """hours with documents, of the last day"""
         self._learned_to = NEVER
@@ -107,6 +110,7 @@ class Aggregator:
             self.detectors[topic] = TopicDetector(
                 topic, self.config.detector_of(topic), self.config.model, self.config.config_version
             )
+            self.detectors[topic].prior = self._prior
         return windows
 
     # State
@@ -119,17 +123,26 @@ class Aggregator:
         All open windows are published anew with the next message: what was stored just before a
         crash may not have been published.
         """
+        own: Record | None = None
+        shared: dict[str, Record] = {}
         for key, record in states:
             if key == self._key:
                 self.watermark.restore(record["watermark"])
-                self._hours = set(record["hours"])
+                own = record["tally"]
                 self._recent = set(record["recent"])
                 self._learned_to = record["learned_to"]
                 self._border = record["border"]
                 self._finished_to = record["finished_to"]
-            elif not key.startswith("@") and self._mine(key):
+            elif key.startswith("@"):
+                shared[key] = record
+            elif self._mine(key):
                 self._topic(key)
                 self.detectors[key].restore(record)
+        if own is not None:
+            self.tally.restore(own, shared)
+            self._prior = self.tally.pool.prior(len(self.config.topics))
+            for detector in self.detectors.values():
+                detector.prior = self._prior
         for windows in self.windows.values():
             windows.final_to = self._finished_to
         for key, record in panes:
@@ -140,7 +153,7 @@ class Aggregator:
         for topic, windows in self.windows.items():
             if self._border != NEVER:
                 windows.close(self._border)
-            if self.detectors[topic].alert is not None:
+            if self.detectors[topic].is_open:
                 self._schedule(self._border + PANE, topic)
 
     def _mine(self, topic: str) -> bool:
@@ -153,7 +166,7 @@ class Aggregator:
     def _state(self) -> Record:
         return {
             "watermark": self.watermark.to_json(),
-            "hours": sorted(self._hours),
+            "tally": self.tally.to_json(),
             "recent": sorted(self._recent),
             "learned_to": self._learned_to,
             "border": self._border,
@@ -168,10 +181,10 @@ class Aggregator:
         match message:
             case Slice():
                 self._apply(message, output)
-            case Progress(marks, hours):
-                self._hours.update(hour for hour in hours if hour >= self._learned_to)
-                self._recent.update(hours)
-                self.watermark.progress(marks)
+            case Progress():
+                self.tally.take(message, self._learned_to)
+                self._recent.update(message.hours)
+                self.watermark.progress(message.marks)
                 self._advance(output)
             case Tick(now):
                 self.watermark.tick(now)
@@ -205,14 +218,15 @@ class Aggregator:
         """Do all that the watermark has made due, in the order of event time."""
         if self.watermark.value == NEVER:
             # Which partitions were heard, and in which hours, must not wait for the others.
-            output.states[self._key] = self._state()
+            self._keep(output)
             return
         border = self.watermark.value - self.watermark.value % PANE
-        hours = sorted(hour for hour in self._hours if (hour + 1) * HOUR <= border)
-        for hour in hours:
+        for hour in sorted(hour for hour in self.tally.open if (hour + 1) * HOUR <= border):
             self._evaluate((hour + 1) * HOUR, output)
+            self.tally.pass_silence(hour)
             self._learn(hour, output)
         self._evaluate(border, output)
+        self.tally.pass_silence(border // HOUR)
         if border > self._border:
             self._border = border
             self._recent = {h for h in self._recent if (h + 25) * HOUR > border}
@@ -225,6 +239,11 @@ class Aggregator:
                 output.windows += windows.finish(self._finished_to, past)
                 gone = windows.expire(self._finished_to)
                 output.expired += [pane_key(topic, start) for start in gone]
+        self._keep(output)
+
+    def _keep(self, output: Output) -> None:
+        """Store what is not a topic's: after the topics, which are behind it if one is cut off."""
+        output.states.update(self.tally.learned())
         output.states[self._key] = self._state()
 
     def _evaluate(self, border: int, output: Output) -> None:
@@ -234,7 +253,7 @@ class Aggregator:
             self._border = max(self._border, end)
             windows, detector = self.windows[topic], self.detectors[topic]
             windows.close(end)
-            hour = (end - 1) // HOUR
+            hour, pending_since = (end - 1) // HOUR, detector.pending_since
             transition = detector.evaluate(
                 end,
                 windows.trailing(),
@@ -244,19 +263,22 @@ class Aggregator:
             )
             if transition is not None:
                 output.alerts.append(transition)
+            if transition is not None or detector.pending_since != pending_since:
                 output.states[topic] = detector.to_json()
-            if detector.alert is not None:
+            if detector.is_open:
                 self._schedule(end + PANE, topic)
 
     def _learn(self, hour: int, output: Output) -> None:
         """Close an hour for every topic, those without documents included."""
-        self._hours.discard(hour)
+        self.tally.learn(hour)
         self._learned_to = max(self._learned_to, hour + 1)
+        self._prior = self.tally.pool.prior(len(self.config.topics))
         for topic, detector in self.detectors.items():
-            if hour < detector.learned_to:
-                continue
+            is_new = hour >= detector.learned_to
             windows = self.windows[topic]
-            detector.learn(hour, windows.seen(hour))
+            detector.learn(hour, windows.seen(hour), self._prior)
+            if not is_new:
+                continue
             # What the hour taught is the expectation of the windows that begin in the next one.
             windows.expect((hour + 1) * HOUR)
             output.states[topic] = detector.to_json()

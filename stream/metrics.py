@@ -76,6 +76,12 @@ class Metrics:
             ["topic", "severity"],
             registry=r,
         )
+        self.pending = Gauge(
+            "barograph_spike_pending",
+            "1 while a test has passed and an alert still lacks stories, sources or time.",
+            ["topic"],
+            registry=r,
+        )
         self.batch_size = Histogram(
             "barograph_batch_size",
             "Messages scored in one call.",
@@ -112,11 +118,24 @@ class Metrics:
             ["source"],
             registry=r,
         )
+        self.silence = Gauge(
+            "barograph_source_silence_surprise",
+            "-log10 of the probability that the source's rhythm explains its silence.",
+            ["source"],
+            registry=r,
+        )
+        self.stale = Gauge(
+            "barograph_source_stale",
+            "1 while the source has been silent for longer than its rhythm explains.",
+            ["source"],
+            registry=r,
+        )
         for code in FAULTS:
             # From zero, or an increase could not be seen.
             self.dead.labels(code)
         self._sources: set[str] = set()
         self._owned: set[str] = set()
+        self._watched: set[str] = set()
         self._shown: dict[str, int] = {}
 
     def scored_batch(self, batch: Batch, size: int, seconds: float, now: float) -> None:
@@ -142,8 +161,10 @@ class Metrics:
     def topics(self, aggregators: Iterable[Aggregator]) -> None:
         """Show the windows and tests of the topics that this worker owns, and no others."""
         owned: set[str] = set()
+        watched: set[str] = set()
         for aggregator in aggregators:
             owned |= aggregator.windows.keys()
+            watched |= aggregator.tally.sources.keys()
             name = str(aggregator.partition)
             if aggregator.watermark.value != NEVER:
                 self.watermark.labels(name).set(aggregator.watermark.value)
@@ -154,9 +175,16 @@ class Metrics:
                 self._shown[name] = aggregator.border
             for topic in aggregator.windows:
                 self._show(aggregator, topic)
+            for source, rhythm in aggregator.tally.sources.items():
+                now = aggregator.border or rhythm.heard
+                self.silence.labels(source).set(rhythm.surprise(now))
+                self.stale.labels(source).set(rhythm.is_stale(now))
         for topic in self._owned - owned:
             self._drop(topic)
-        self._owned = owned
+        for source in self._watched - watched:
+            self.silence.remove(source)
+            self.stale.remove(source)
+        self._owned, self._watched = owned, watched
 
     def _show(self, aggregator: Aggregator, topic: str) -> None:
         counts, results = aggregator.tested(topic)
@@ -168,6 +196,7 @@ class Metrics:
                 self.expected.labels(*labels).set(result.expected)
                 self.surprise.labels(*labels).set(result.surprise)
         alert = aggregator.detectors[topic].alert
+        self.pending.labels(topic).set(aggregator.detectors[topic].pending_since is not None)
         for severity in SEVERITIES:
             fires = alert is not None and alert.severity == severity
             self.active.labels(topic, severity).set(float(fires))
@@ -181,4 +210,5 @@ class Metrics:
     def _drop(self, topic: str) -> None:
         for gauge in (self.ratio, self.negative, self.expected, self.surprise):
             gauge.remove_by_labels({"topic": topic})
-        self.active.remove_by_labels({"topic": topic})
+        for gauge in (self.active, self.pending):
+            gauge.remove_by_labels({"topic": topic})

@@ -72,8 +72,18 @@ def _sketch(story: str) -> tuple[int, int]:
 
 def are_copies(one: str, other: str) -> bool:
     """Whether two signatures are of the same story."""
+    return _same(one, other) >= SAME_BITS
+
+
+def likeness(one: str, other: str) -> float:
+    """Estimated share of the words of either text that both have, 0 to 1, give or take 0.1."""
+    return max(2.0 * _same(one, other) / BITS - 1.0, 0.0)
+
+
+def _same(one: str, other: str) -> int:
+    """Bits that two signatures have in common."""
     pairs = zip(_sketch(one), _sketch(other), strict=True)
-    return BITS - sum((a ^ b).bit_count() for a, b in pairs) >= SAME_BITS
+    return BITS - sum((a ^ b).bit_count() for a, b in pairs)
 
 
 class NoveltyIndex:
@@ -103,7 +113,7 @@ class NoveltyIndex:
         if at < len(seen) and seen[at] == pane:
             return []
         here, before, changes = (pane, story), 0, []
-        for copy in self._copies(story):
+        for copy in self.copies(story):
             panes = self._panes[copy]
             low = bisect_left(panes, pane - self.horizon)
             for other in panes[low : bisect_right(panes, pane + self.horizon)]:
@@ -128,10 +138,14 @@ class NoveltyIndex:
         if not panes:
             self._remove(story)
 
-    def _copies(self, story: str) -> list[str]:
-        """All known copies of a story, itself among them."""
+    def is_new(self, story: str, pane: int) -> bool:
+        """Whether the story counts in the pane."""
+        return self._before.get((pane, story)) == 0
+
+    def copies(self, story: str) -> list[str]:
+        """All known copies of a story, itself among them if it is known."""
         used = self._sketches[: len(self._stories)]
-        differ = np.bitwise_count(used ^ self._sketches[self._rows[story]]).sum(axis=1)
+        differ = np.bitwise_count(used ^ np.array(_sketch(story), np.uint64)).sum(axis=1)
         return [self._stories[i] for i in np.flatnonzero(differ <= BITS - SAME_BITS)]
 
     def _add(self, story: str) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from stream.novelty import are_copies
+from stream.evidence import strongest
 from stream.slices import Entry
 
 PANE = 60
@@ -19,7 +19,7 @@ PANE = 60
 
 # A record must stay under 16 KiB whatever the traffic. Beyond these numbers within one minute the
 # distinct counts are a floor; the sums of documents stay exact.
-MAX_STORIES = 150
+MAX_STORIES = 130
 MAX_SOURCES = 120
 MAX_EVIDENCE = 3
 
@@ -27,6 +27,14 @@ MAX_EVIDENCE = 3
 def pane_of(time: int) -> int:
     """Start of the pane that holds this event time."""
     return time - time % PANE
+
+
+class Told(NamedTuple):
+    """How a negative story was told in a pane."""
+
+    source: str
+    """the least of the sources that told it, whatever order they came in"""
+    documents: int
 
 
 @dataclass
@@ -38,8 +46,7 @@ class Pane:
     sentiment: int = 0
     """sum of positive minus negative, in 1/10000"""
     stories: set[str] = field(default_factory=set)
-    negative_stories: dict[str, str] = field(default_factory=dict)
-    """with the least of the sources that told each, whatever order they came in"""
+    negative_stories: dict[str, Told] = field(default_factory=dict)
     sources: set[str] = field(default_factory=set)
     negative_sources: set[str] = field(default_factory=set)
     evidence: list[dict[str, Any]] = field(default_factory=list)
@@ -66,8 +73,10 @@ class Pane:
         if _is_room(entry.story, negative, self.stories, self.negative_stories, MAX_STORIES):
             self.stories.add(entry.story)
             if negative:
-                told = self.negative_stories.get(entry.story, entry.source)
-                self.negative_stories[entry.story] = min(told, entry.source)
+                told = self.negative_stories.get(entry.story, Told(entry.source, 0))
+                self.negative_stories[entry.story] = Told(
+                    min(told.source, entry.source), told.documents + 1
+                )
         if _is_room(entry.source, negative, self.sources, self.negative_sources, MAX_SOURCES):
             self.sources.add(entry.source)
             if negative:
@@ -98,7 +107,7 @@ class Pane:
             counts=list(data["c"]),
             sentiment=data["s"],
             stories={*data["n"], *data["o"]},
-            negative_stories=dict(data["n"]),
+            negative_stories={story: Told(*told) for story, told in data["n"].items()},
             sources={*data["ns"], *data["os"]},
             negative_sources=set(data["ns"]),
             evidence=list(data["e"]),
@@ -116,20 +125,3 @@ def _is_room(
     if negative:
         return item in kept_negative or len(kept_negative) < limit
     return item in kept or len(kept) - len(kept_negative) < limit
-
-
-def strongest(evidence: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """The most negative documents, one a story; ties go by what they hold, not by their order."""
-    kept: list[dict[str, Any]] = []
-    for item in sorted(evidence, key=_rank):
-        if len(kept) == limit:
-            break
-        if not any(are_copies(item["story"], other["story"]) for other in kept):
-            kept.append(item)
-    return kept
-
-
-def _rank(item: dict[str, Any]) -> tuple[Any, ...]:
-    # A document sent twice has one id in two places, perhaps with another time or address.
-    held = (item["story"], item["time"], item["source"], item["text"], item["url"] or "")
-    return (-item["negative"], item["id"], *held)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from alerts.records import ModelName, utc
 from model.labels import SENTIMENTS, Sentiment, slug
+from stream.evidence import evidence_of
 from stream.novelty import signature
 from stream.records import (
     Document,
@@ -22,9 +23,8 @@ from stream.records import (
     SentimentScore,
     TopicScore,
 )
-from stream.slices import AUTHOR, SCALE, Entry, Mark, Progress, Slice, evidence_of, slices_of
+from stream.slices import AUTHOR, SCALE, Entry, Mark, Progress, Read, Slice, slices_of
 from stream.watchlist import Mention, Watchlist
-from stream.windows import HOUR
 
 MAX_AHEAD = 300
 """Seconds a document may lie ahead of its arrival before its clock is not believed."""
@@ -180,7 +180,7 @@ class Scorer:
             batch.scored.append((raw, scored))
             entries += self._entries(raw, scored)
         batch.slices = slices_of(entries)
-        batch.progress = _progress(((raw, time) for raw, _, time in documents), now)
+        batch.progress = _progress(batch.scored, now)
         return batch
 
     def _classify(
@@ -217,7 +217,7 @@ class Scorer:
             whole.scored += batch.scored
         entries = [entry for raw, scored in whole.scored for entry in self._entries(raw, scored)]
         whole.slices = slices_of(entries)
-        whole.progress = _progress(((raw, s.event_time) for raw, s in whole.scored), now)
+        whole.progress = _progress(whole.scored, now)
         return whole
 
     def _event_time(self, document: Document, raw: Raw) -> tuple[datetime, bool]:
@@ -316,14 +316,19 @@ def _sentiment(score: Score) -> SentimentScore:
     )
 
 
-def _progress(done: Iterable[tuple[Raw, datetime]], now: float | None) -> Progress | None:
-    newest: dict[int, int] = {}
-    hours = set()
-    for raw, time in done:
-        seconds = int(time.timestamp())
-        newest[raw.partition] = max(newest.get(raw.partition, seconds), seconds)
-        hours.add(seconds // HOUR)
-    if not newest:
+def _progress(scored: Sequence[tuple[Raw, ScoredDocument]], now: float | None) -> Progress | None:
+    if not scored:
         return None
+    newest: dict[int, int] = {}
+    sources: dict[str, int] = {}
+    read = []
+    for raw, document in scored:
+        time = int(document.event_time.timestamp())
+        newest[raw.partition] = max(newest.get(raw.partition, time), time)
+        source = sources.setdefault(document.source, len(sources))
+        negative = sum(m.sentiment.label == "negative" for m in document.monitored)
+        topics = len(document.monitored)
+        read.append(Read(raw.partition, raw.offset, time, source, topics, negative))
     arrived = float(max(newest.values())) if now is None else now
-    return Progress({p: Mark(at, arrived) for p, at in newest.items()}, tuple(sorted(hours)))
+    marks = {partition: Mark(time, arrived) for partition, time in newest.items()}
+    return Progress(marks, tuple(read), tuple(sources))

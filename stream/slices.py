@@ -4,7 +4,7 @@ Three kinds travel in one log, so that all an aggregator knows comes to it in on
 
 * a **slice** holds the batch's entries for one monitored topic;
 * a **progress** closes the batch on every partition of the topic: how far each partition of the
-  documents topic has come, and the hours it had documents in;
+  documents topic has come, and a line on each document, for what must be known of all of them;
 * a **tick** carries the wall clock when a partition has nothing else to say.
 """
 
@@ -14,9 +14,8 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
-
-from alerts.records import Evidence
 
 SCALE = 10_000
 """Sentiment is summed in integers of 1/10000: sums then depend on no order of addition."""
@@ -63,13 +62,37 @@ class Mark(NamedTuple):
     """wall clock when it was scored, seconds"""
 
 
+class Read(NamedTuple):
+    """A document that was read, as far as it concerns every partition."""
+
+    partition: int
+    """partition of the documents topic"""
+    offset: int
+    """offset in that partition"""
+    time: int
+    """event time, seconds since 1970"""
+    source: int
+    """place in the batch's ``sources``"""
+    topics: int
+    """monitored topics it counts for"""
+    negative: int
+    """those towards which it is negative"""
+
+
 @dataclass(frozen=True)
 class Progress:
-    """The end of a batch, by partition of the documents topic."""
+    """The end of a batch."""
 
     marks: Mapping[int, Mark]
-    hours: tuple[int, ...]
-    """hours (since 1970) in which the batch had documents"""
+    """by partition of the documents topic"""
+    read: tuple[Read, ...] = ()
+    """of each partition in the order of offsets"""
+    sources: tuple[str, ...] = ()
+
+    @cached_property
+    def hours(self) -> frozenset[int]:
+        """Hours (since 1970) in which the batch had documents."""
+        return frozenset(read.time // 3600 for read in self.read)
 
 
 @dataclass(frozen=True)
@@ -88,8 +111,9 @@ def encode(message: Message) -> bytes:
     match message:
         case Slice(topic, entries):
             data = {"topic": topic, "entries": entries}
-        case Progress(marks, hours):
-            data = {"progress": {str(p): mark for p, mark in marks.items()}, "hours": hours}
+        case Progress(marks, read, sources):
+            data = {"progress": {str(p): mark for p, mark in marks.items()}}
+            data |= {"read": read, "sources": sources}
         case Tick(now):
             data = {"tick": now}
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
@@ -107,7 +131,10 @@ def decode(value: bytes) -> Message:
             return Slice(data["topic"], tuple(Entry(*entry) for entry in data["entries"]))
         if "progress" in data:
             marks = {int(p): Mark(*mark) for p, mark in data["progress"].items()}
-            return Progress(marks, tuple(data["hours"]))
+            read = tuple(Read(*line) for line in data["read"])
+            if any(not 0 <= line.source < len(data["sources"]) for line in read):
+                raise ValueError("not a slices message: a document of no source")
+            return Progress(marks, read, tuple(data["sources"]))
         return Tick(float(data["tick"]))
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise ValueError(f"not a slices message: {error}") from None
@@ -116,44 +143,6 @@ def decode(value: bytes) -> Message:
 def partition_of(topic: str, partitions: int) -> int:
     """The slices partition that a monitored topic lives on, everywhere and for ever."""
     return zlib.crc32(topic.encode()) % partitions
-
-
-def evidence_of(
-    identity: str, text: str, url: str | None, source: str, time: int, negative: float
-) -> dict[str, Any]:
-    """A negative document in little: a pane's record must stay small whatever the texts.
-
-    A stored character takes up to 12 bytes, hence limits in both.
-    """
-    short = _beginning(text, 200, 1200)
-    if short != text:
-        short = f"{_beginning(text, 199, 1194)}…"
-    return {
-        "id": _beginning(identity, 64, 192),
-        "text": short,
-        "url": url if url is not None and _beginning(url, 500, 500) == url else None,
-        "source": _beginning(source, 80, 240),
-        "time": time,
-        "negative": round(negative, 4),
-    }
-
-
-def _beginning(text: str, characters: int, stored: int) -> str:
-    """At most so many characters of the text, and so many bytes of JSON."""
-    text = text[:characters]
-    if len(json.dumps(text)) - 2 <= stored:
-        return text
-    size = 0
-    for at, character in enumerate(text):
-        size += len(json.dumps(character)) - 2
-        if size > stored:
-            return text[:at]
-    return text
-
-
-def to_evidence(data: Mapping[str, Any]) -> Evidence:
-    """The public record of stored evidence."""
-    return Evidence.model_validate(data)
 
 
 def slices_of(entries: Iterable[tuple[str, Entry]]) -> list[Slice]:

@@ -15,8 +15,9 @@ from typing import Any
 from alerts.baseline import LENGTHS, SLOTS, Forecast, Seen
 from alerts.records import Window, utc
 from alerts.spikes import Counts, Sources
+from stream.evidence import representative, strongest
 from stream.novelty import NoveltyIndex
-from stream.panes import PANE, Pane, pane_of, strongest
+from stream.panes import PANE, Pane, pane_of
 from stream.slices import AUTHOR, SCALE, Entry
 
 HOUR = 3600
@@ -35,6 +36,9 @@ RETENTION = DAY + 2 * HORIZON
 """Seconds a pane is kept: a day's window stays open for the horizon after its end, and whether a
 story in it is new is decided by the horizon before its start."""
 
+
+CANDIDATES = 40
+"""The most negative stories of a window, of which an alert shows a few that stand for all."""
 
 Past = Callable[[int], Forecast | None]
 """What was expected of windows that begin at a time; None before the first closed hour."""
@@ -188,26 +192,42 @@ class TopicWindows:
         }
 
     def negative_sources(self, seconds: int) -> Sources:
-        """Who the trailing window's negative documents are from."""
+        """Who the trailing window's negative documents and new stories are from."""
         sources: set[str] = set()
-        told: dict[str, str] = {}
-        if self.closed_to is not None:
-            for start in self._between(self.closed_to - seconds, self.closed_to):
-                pane = self.panes[start]
-                sources |= pane.negative_sources
-                for story, who in pane.negative_stories.items():
-                    told[story] = min(told.get(story, who), who)
-        by_authors = Counter(who for who in told.values() if who.startswith(AUTHOR))
-        return Sources(len(sources), max(by_authors.values(), default=0) / max(len(told), 1))
+        first: list[str] = []
+        for start, pane in self._closed(seconds):
+            sources |= pane.negative_sources
+            first += (
+                told.source
+                for story, told in pane.negative_stories.items()
+                if self._negative.is_new(story, start)
+            )
+        authors = {who for who in first if who.startswith(AUTHOR)}
+        return Sources(len(sources), len(authors) + sum(who not in authors for who in first))
 
     def evidence(self, seconds: int, limit: int) -> list[dict[str, Any]]:
-        """The most negative stories of the trailing window."""
-        if self.closed_to is None:
-            return []
+        """Negative stories that stand for the trailing window, and how many documents tell each."""
         found: list[dict[str, Any]] = []
-        for start in self._between(self.closed_to - seconds, self.closed_to):
-            found += self.panes[start].evidence
-        return strongest(found, limit)
+        documents: Counter[str] = Counter()
+        for _, pane in self._closed(seconds):
+            found += pane.evidence
+            for story, told in pane.negative_stories.items():
+                documents[story] += told.documents
+        stories = strongest(found, CANDIDATES)
+        told_by = {
+            item["story"]: max(sum(documents[c] for c in self._negative.copies(item["story"])), 1)
+            for item in stories
+        }
+        return [
+            {**item, "documents": told_by[item["story"]]}
+            for item in representative(stories, told_by, limit)
+        ]
+
+    def _closed(self, seconds: int) -> Iterator[tuple[int, Pane]]:
+        """The panes of a trailing window, by start."""
+        if self.closed_to is not None:
+            for start in self._between(self.closed_to - seconds, self.closed_to):
+                yield start, self.panes[start]
 
     def seen(self, hour: int) -> Seen:
         """What an hour (its number since 1970) held, for the baseline."""

@@ -107,8 +107,8 @@ def test_a_lasting_change_of_level_is_followed_within_days() -> None:
 
 def test_it_forgets_in_weeks() -> None:
     counts = [20] * (4 * WEEK) + [2] * (8 * WEEK)
-    assert taught(counts, memory_hours=WEEK).rate < 2.1
-    assert taught(counts, memory_hours=1e6).rate > 6
+    assert taught(counts, memory_hours=WEEK).rate() < 2.1
+    assert taught(counts, memory_hours=1e6).rate() > 6
 
 
 def test_a_gap_is_neither_zero_nor_forgotten() -> None:
@@ -116,7 +116,7 @@ def test_a_gap_is_neither_zero_nor_forgotten() -> None:
     gapped = Baseline(1344)
     for i in range(400):
         learn(gapped, MONDAY + i + (72 if i >= 200 else 0), seen(5, 20))
-    assert gapped.rate == pytest.approx(whole.rate, rel=0.01)
+    assert gapped.rate() == pytest.approx(whole.rate(), rel=0.01)
 
 
 def test_bursts_make_a_small_size_and_poisson_counts_a_large_one() -> None:

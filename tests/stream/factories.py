@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ from alerts.records import ModelName
 from alerts.settings import DetectorSettings
 from model.labels import Sentiment
 from stream.aggregator import AggregatorConfig
+from stream.evidence import evidence_of
 from stream.scorer import Raw
-from stream.slices import Entry, evidence_of
+from stream.slices import Entry, Mark, Progress, Read
 
 DAY0 = 20_000 * 86_400
 """A midnight; windows of all lengths begin there."""
@@ -47,6 +48,24 @@ def entry(
         partition, offset, time, label, SENTIMENT_OF[label], story(named), source, evidence
     )
     return values._replace(**changes)
+
+
+def progress(
+    entries: Iterable[Entry] = (), marks: Mapping[int, Mark] | None = None, arrived: float = 0.0
+) -> Progress:
+    """The end of a batch with these entries, each once; ``marks`` where they do not follow."""
+    once = {(made.partition, made.offset): made for made in entries}
+    newest: dict[int, int] = {}
+    for made in once.values():
+        newest[made.partition] = max(newest.get(made.partition, made.time), made.time)
+    sources = tuple(dict.fromkeys(made.source for made in once.values()))
+    read = tuple(
+        Read(m.partition, m.offset, m.time, sources.index(m.source), 1, int(m.label == 0))
+        for m in once.values()
+    )
+    if marks is None:
+        marks = {partition: Mark(time, arrived) for partition, time in newest.items()}
+    return Progress(marks, read, sources)
 
 
 def config(topics: Sequence[str] = ("class:macro",), **changes: Any) -> AggregatorConfig:

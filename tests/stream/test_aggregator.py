@@ -26,7 +26,7 @@ from stream.slices import (
 )
 from stream.watermarks import BEAT
 from stream.windows import HORIZON, HOUR, RETENTION
-from tests.stream.factories import DAY0, config, entry
+from tests.stream.factories import DAY0, config, entry, progress
 
 TOPICS = ("class:macro", "watch:acme", "watch:bond")
 CONFIG = config(TOPICS)
@@ -136,12 +136,8 @@ def message_logs(draw: st.DrawFn) -> list[Message]:
         recent.append(fresh)
         batch += fresh
         log += slices_of(batch)
-        newest: dict[int, int] = {}
-        for _, made in batch:
-            newest[made.partition] = max(newest.get(made.partition, 0), made.time)
-        hours = tuple(sorted({made.time // HOUR for _, made in batch}))
         arrived = now - draw(st.sampled_from([0, 1]))
-        log.append(Progress({p: Mark(at, arrived) for p, at in newest.items()}, hours))
+        log.append(progress((made for _, made in batch), arrived=arrived))
     return log
 
 
@@ -244,8 +240,7 @@ def test_messages_survive_their_encoding(messages):
 
 def batch(*entries: tuple[str, Entry], now: float) -> list[Message]:
     marks: dict[int, Mark] = {0: Mark(int(now), now), 1: Mark(int(now), now)}
-    hours = tuple(sorted({made.time // HOUR for _, made in entries}))
-    return [*slices_of(entries), Progress(marks, hours)]
+    return [*slices_of(entries), progress((made for _, made in entries), marks)]
 
 
 def quiet_then_burst() -> list[Message]:
@@ -309,7 +304,7 @@ def test_nothing_closes_before_the_watermark():
     aggregator = Aggregator(0, CONFIG)
     assert aggregator.border is None
     assert aggregator.tested("class:macro")[1] == {}
-    aggregator.handle(Progress({0: Mark(START + 119, 1.0), 1: Mark(START + 119, 1.0)}, ()))
+    aggregator.handle(Progress({0: Mark(START + 119, 1.0), 1: Mark(START + 119, 1.0)}))
     assert aggregator.border == START + 60, "lateness of 30 s keeps the second minute open"
 
 
@@ -362,6 +357,38 @@ def test_a_partition_keeps_to_its_own_topics():
         assert restored.watermark.to_json() == aggregators[number].watermark.to_json()
 
 
+def test_partitions_know_the_same_of_all_topics_however_many_they_are():
+    """What one aggregator says of all topics, three say of theirs."""
+    topics = tuple(f"watch:t{n}" for n in range(9))
+    messages: list[Message] = []
+    for hour in range(24 * 9):
+        at = START + hour * HOUR
+        said = [
+            (topics[n], entry(0, 9 * hour + n, at + 300 * n, n % 2, f"{hour} {n}", f"s{n}"))
+            for n in range(9)
+            if (hour % 24 >= 8 or n == 0) and (n + hour) % 3 == 0
+        ]
+        messages += batch(*said, now=at + HOUR - 1)
+    alone = World()
+    one = alone.start(0, config(topics))
+    apart = World()
+    three = [apart.start(n, config(topics, slice_partitions=3)) for n in range(3)]
+    for message in messages:
+        alone.publish(one.handle(message))
+        for aggregator in three:
+            if not isinstance(message, Slice) or aggregator._mine(message.topic):
+                apart.publish(aggregator.handle(message))
+    for aggregator in three:
+        assert aggregator.tally.pool.to_json() == one.tally.pool.to_json()
+        for topic, detector in aggregator.detectors.items():
+            assert detector.to_json() == one.detectors[topic].to_json()
+            assert detector.prior == one.detectors[topic].prior
+    assert apart.newest() == alone.newest()
+    sources = [set(aggregator.tally.sources) for aggregator in three]
+    assert set().union(*sources) == set(one.tally.sources) == {f"s{n}" for n in range(9)}
+    assert sum(map(len, sources)) == 9
+
+
 @pytest.mark.parametrize("topic", ["class:macro", "watch:a|b", "watch:|"])
 def test_a_pane_key_comes_apart(topic):
     assert split_key(pane_key(topic, 60)) == (topic, 60)
@@ -405,3 +432,4 @@ def test_other_topics_are_taken_up_and_nothing_known_is_lost() -> None:
     assert {topic: after[topic] for topic in before} == before
     assert aggregator.detectors["watch:acme"].settings is own
     assert aggregator.detectors["watch:bond"].config_version == "later"
+    assert aggregator.detectors["watch:new"].prior == aggregator.detectors["class:macro"].prior

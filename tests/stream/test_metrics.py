@@ -3,9 +3,9 @@ from __future__ import annotations
 from stream.aggregator import Aggregator
 from stream.metrics import MAX_SOURCES, Metrics
 from stream.scorer import Scorer
-from stream.slices import Mark, Progress, Slice
+from stream.slices import Mark, Slice
 from stream.watchlist import Watchlist
-from tests.stream.factories import DAY0, TinyClassifier, body, config, entry, raw
+from tests.stream.factories import DAY0, TinyClassifier, body, config, entry, progress, raw
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -59,13 +59,14 @@ def burst(topic: str) -> Aggregator:
     offset = 0
     for hour in range(3):
         time = DAY0 + 3600 * hour
-        aggregator.handle(Slice(topic, (entry(0, offset, time, 1, f"quiet {hour}"),)))
-        aggregator.handle(Progress({0: Mark(time, time)}, (time // 3600,)))
+        quiet = entry(0, offset, time, 1, f"quiet {hour}")
+        aggregator.handle(Slice(topic, (quiet,)))
+        aggregator.handle(progress([quiet], arrived=time))
         offset += 1
     time = DAY0 + 3 * 3600
     bad = tuple(entry(0, offset + n, time, 0, f"bad {n}", f"s{n}") for n in range(30))
     aggregator.handle(Slice(topic, bad))
-    aggregator.handle(Progress({0: Mark(time + 200, time)}, (time // 3600,)))
+    aggregator.handle(progress(bad, {0: Mark(time + 200, time)}))
     return aggregator
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.panes import MAX_SOURCES, MAX_STORIES, PANE, Pane, pane_of
-from stream.slices import Entry, evidence_of
+from stream.evidence import evidence_of
+from stream.panes import MAX_SOURCES, MAX_STORIES, PANE, Pane, Told, pane_of
+from stream.slices import Entry
 from tests.stream.factories import DAY0, SENTIMENT_OF, entry, story
 
 
@@ -131,7 +132,7 @@ def test_a_record_stays_small_under_a_flood_of_any_script(letter):
 def test_a_flood_of_neutral_texts_hides_no_negative_one():
     made = pane([entry(offset=n, named=f"n{n}") for n in range(1000)])
     made.add(entry(offset=1000, label=0, named="bad"))
-    assert made.negative_stories == {story("bad"): "source"}
+    assert made.negative_stories == {story("bad"): Told("source", 1)}
     assert [item["story"] for item in made.evidence] == [story("bad")]
 
 
@@ -154,18 +155,3 @@ def test_a_pane_holds_its_time(time):
     start = pane_of(time)
     assert start % PANE == 0
     assert start <= time < start + PANE
-
-
-def test_evidence_is_short_and_ordinary_texts_are_whole():
-    text = evidence_of("id", "跌" * 200, "https://a.example/1", "wire", DAY0, 0.93456)
-    assert text == {
-        "id": "id",
-        "text": "跌" * 200,
-        "url": "https://a.example/1",
-        "source": "wire",
-        "time": DAY0,
-        "negative": 0.9346,
-    }
-    long = evidence_of("i" * 90, "x" * 201, "https://" + "x" * 500, "s" * 100, DAY0, 1.0)
-    assert long["text"] == "x" * 199 + "…"
-    assert (len(long["id"]), len(long["source"]), long["url"]) == (64, 80, None)

@@ -261,7 +261,7 @@ def test_progress_tells_how_far_each_partition_came():
     assert progress is not None
     assert progress.marks == {0: (DAY0 - 7200, DAY0 + 5), 3: (DAY0, DAY0 + 5)}
     hour = DAY0 // 3600
-    assert progress.hours == (hour - 3, hour - 2, hour)
+    assert progress.hours == {hour - 3, hour - 2, hour}
 
 
 # Authors

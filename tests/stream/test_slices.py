@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from stream.slices import (
     Mark,
     Progress,
+    Read,
     Slice,
     Tick,
     decode,
     encode,
     partition_of,
     slices_of,
-    to_evidence,
 )
 from tests.stream.factories import DAY0, entry
 
@@ -23,8 +23,8 @@ from tests.stream.factories import DAY0, entry
     [
         Slice("watch:茅台", (entry(1, 2, label=0, named="跌"), entry(1, 3))),
         Slice("class:macro", ()),
-        Progress({0: Mark(DAY0, 1.5), 11: Mark(3, 4.25)}, (1, 2)),
-        Progress({}, ()),
+        Progress({0: Mark(DAY0, 1.5)}, (Read(0, 7, DAY0, 1, 2, 1),), ("wire", "路透")),
+        Progress({0: Mark(DAY0, 1.5), 11: Mark(3, 4.25)}),
         Tick(12.5),
     ],
 )
@@ -44,9 +44,11 @@ def test_a_message_comes_back_as_it_was(message):
         b'{"topic": "a"}',
         b'{"topic": "a", "entries": [[1]]}',
         b'{"topic": "a", "entries": 7}',
-        b'{"progress": [], "hours": []}',
-        b'{"progress": {"x": [1, 2]}, "hours": []}',
-        b'{"progress": {"0": [1]}, "hours": []}',
+        b'{"progress": [], "read": [], "sources": []}',
+        b'{"progress": {"x": [1, 2]}, "read": [], "sources": []}',
+        b'{"progress": {"0": [1]}, "read": [], "sources": []}',
+        b'{"progress": {}, "read": [[0, 1, 2, 0, 1, 0]], "sources": []}',
+        b'{"progress": {}, "hours": []}',
         b'{"tick": null}',
         b"\xff\xfe",
     ],
@@ -69,8 +71,3 @@ def test_entries_are_grouped_by_topic_in_their_order(topics):
     assert [s.topic for s in slices] == list(dict.fromkeys(topics))
     for found in slices:
         assert found.entries == tuple(e for topic, e in entries if topic == found.topic)
-
-
-def test_stored_evidence_is_a_public_record():
-    stored = {**entry(label=0).evidence, "story": "A"}
-    assert to_evidence(stored).time.timestamp() == DAY0

@@ -221,12 +221,12 @@ def test_closing_backwards_does_nothing():
 def test_before_the_first_close_there_is_nothing_to_test():
     windows = TopicWindows("t")
     windows.add(entry(label=0))
-    assert windows.negative_sources(HOUR) == Sources(0)
+    assert windows.negative_sources(HOUR) == Sources(0, 0)
     assert windows.evidence(HOUR, 5) == []
     assert windows.trailing()[HOUR].documents == 0
 
 
-def test_the_busiest_author_is_known_and_no_source_is_taken_for_one() -> None:
+def test_an_author_has_one_voice_and_a_source_one_for_each_story() -> None:
     windows = TopicWindows("t")
     told = [("@a", "one"), ("@a", "two"), ("@a", "two"), ("@a", "three"), ("@b", "four")]
     told += [("wire", f"w{n}") for n in range(6)]
@@ -234,4 +234,4 @@ def test_the_busiest_author_is_known_and_no_source_is_taken_for_one() -> None:
         time = DAY0 + 60 * offset
         windows.add(entry(offset=offset, time=time, label=0, named=named, source=source))
     windows.close(DAY0 + HOUR)
-    assert windows.negative_sources(HOUR) == Sources(3, 3 / 10)
+    assert windows.negative_sources(HOUR) == Sources(3, 2 + 6)
