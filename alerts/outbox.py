@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Engine
 from alerts.addresses import RefusedAddress, resolve
 from alerts.records import Alert, Severity, State
 from alerts.settings import WebhookTarget
-from alerts.store import Delivery, insert, put_audit
+from alerts.store import Delivery, hold_audit, insert, put_audit
 from alerts.tables import deliveries, disabled_targets
 from alerts.transitions import changed_at
 from alerts.webhooks import alert_body, message_id, next_attempt, retry_after, signed_headers
@@ -202,11 +202,14 @@ def _attempt(
     if status == 410:
         _settle(engine, delivery, now, "dead", now, error, status)
         with engine.begin() as connection:
+            hold_audit(connection)
             row = insert(connection, disabled_targets).values(
                 name=target.name, url=target.url, at=now
             )
             connection.execute(row.on_conflict_do_nothing())
-            put_audit(connection, now, "target.disabled", target.name, {"url": target.url})
+            # The host alone: the address of a chat's webhook is a secret.
+            detail = {"host": httpx.URL(target.url).host}
+            put_audit(connection, now, "target.disabled", target.name, detail)
         return False
     again = next_attempt(delivery.attempts, now, wait)
     if again is None:
@@ -256,6 +259,7 @@ def _settle(
 ) -> None:
     outcome = "failed" if status == "pending" else status
     with engine.begin() as connection:
+        hold_audit(connection)
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.id == delivery.id)
@@ -294,6 +298,7 @@ def _bury(engine: Engine, target: WebhookTarget, now: datetime, reason: str) -> 
 def _give_up(
     connection: Connection, which: ColumnElement[bool], now: datetime, reason: str
 ) -> None:
+    hold_audit(connection)
     rows = connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.status == "pending", which)

@@ -18,7 +18,7 @@ from alerts.alertmanager import Notice, Notification
 from alerts.outbox import Message, enqueue
 from alerts.records import Alert, Severity
 from alerts.settings import DeliverySettings, WebhookTarget
-from alerts.store import put_audit
+from alerts.store import hold_audit, put_audit
 from alerts.tables import alerts, deliveries
 from alerts.webhooks import alert_body, body, message_id
 
@@ -55,6 +55,7 @@ def relay(
     queued = 0
     waiting: list[str] = []
     with engine.begin() as connection:
+        hold_audit(connection)
         for notice in notification.alerts:
             try:
                 message = _message(connection, delivery, notification.group_key, notice, now)

@@ -129,5 +129,8 @@ audit = Table(
     Column("kind", String, nullable=False),
     Column("subject", String, nullable=False),
     Column("detail", JSON, nullable=False),
+    # See alerts.chain.
+    Column("previous", String, nullable=False, server_default=""),
+    Column("hash", String, nullable=False, server_default=""),
     Index("audit_subject", "subject"),
 )

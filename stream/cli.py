@@ -9,13 +9,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
 import typer
+from pydantic import BaseModel
 
+from stream import audit_commands
+from stream.commands import Config, Failure
 from stream.settings import Settings, SettingsError, load
 
 app = typer.Typer(
@@ -34,10 +38,8 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(watchlist_app, name="watchlist")
 app.add_typer(db_app, name="db")
+app.add_typer(audit_commands.app, name="audit")
 
-Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Settings file (YAML).", show_default=False)
-]
 Bootstrap = Annotated[
     str | None,
     typer.Option("--bootstrap", "-b", help="Kafka, host:port.", show_default=False),
@@ -52,14 +54,19 @@ class Backend(StrEnum):
     TORCH = "torch"
 
 
-class Failure(Exception):
-    """A command could not do what it was asked; its message is one line for the user."""
-
-
 def _settings(config: Path | None, bootstrap: str | None = None, **options: Any) -> Settings:
     if bootstrap is not None:
         options["kafka"] = {"bootstrap": bootstrap}
     return load(config, **{key: value for key, value in options.items() if value is not None})
+
+
+def _audited(settings: Settings) -> dict[str, BaseModel]:
+    """The settings whose changes are audited: they decide what fires and who hears of it."""
+    return {"detector": settings.detector, "delivery": settings.delivery}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @contextmanager
@@ -106,6 +113,7 @@ def recorder(config: Config = None, bootstrap: Bootstrap = None) -> None:
     """Copy windows and alerts from Kafka to SQL, and deliver alerts in direct mode."""
     from prometheus_client import REGISTRY
 
+    from alerts.audit import prepare
     from alerts.recorder import Recorder
     from alerts.store import open_engine
     from stream.health import HealthServer
@@ -120,6 +128,7 @@ def recorder(config: Config = None, bootstrap: Bootstrap = None) -> None:
         engine=engine,
         group=f"{kafka.app_id}-recorder",
         delivery=settings.delivery,
+        prepare=lambda database: prepare(database, "recorder", _audited(settings), _now()),
     )
     health = HealthServer(
         settings.http.host,
@@ -140,13 +149,13 @@ def desk(config: Config = None) -> None:
     """Serve the page, the API, and the relay for Alertmanager."""
     import uvicorn
 
+    from alerts.audit import prepare
     from alerts.desk import create_app
-    from alerts.schema import upgrade
     from alerts.store import open_engine, reachable
 
     settings = _settings(config)
     engine = open_engine(settings.database_url)
-    upgrade(engine)
+    prepare(engine, "desk", _audited(settings), _now())
     application = create_app(engine, settings.delivery, lambda: reachable(engine))
     uvicorn.run(
         application,
