@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from sqlalchemy import ColumnElement, Connection, Engine
 
 from alerts.addresses import RefusedAddress, resolve
+from alerts.formats import render
 from alerts.records import Alert, Severity, State
 from alerts.settings import WebhookTarget
 from alerts.store import Delivery, hold_audit, insert, put_audit
@@ -223,8 +224,8 @@ def _send(
     target: WebhookTarget, delivery: Delivery, client: httpx.Client, now: datetime
 ) -> tuple[int | None, str | None, timedelta | None]:
     """The status answered, or None; what went wrong; the wait asked for."""
-    content = delivery.payload.encode()
-    headers = signed_headers(delivery.id, now, content, target.secrets)
+    content = render(target.format, delivery.payload).encode()
+    headers = signed_headers(delivery.id, now, content, target.secrets, target.signature)
     try:
         url = httpx.URL(target.url)
         port = url.port or (443 if url.scheme == "https" else 80)
