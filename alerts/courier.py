@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts.outbox import bury_strangers, deliver_due, open_client
+from alerts.outbox import bury_strangers, deliver_next, open_client
 from alerts.settings import WebhookTarget
 
 log = structlog.get_logger(__name__)
@@ -55,16 +55,17 @@ class Courier:
         with open_client() as client:
             while not self._stop.is_set():
                 wake.clear()
-                sent = 0
+                taken = None
                 try:
                     if tidy:
                         bury_strangers(self._engine, self._targets, datetime.now(UTC))
                         tidy = False
-                    sent = deliver_due(self._engine, (target,), client, datetime.now(UTC))
+                    # Each with its own time: receivers refuse what was signed minutes ago.
+                    taken = deliver_next(self._engine, target, client, datetime.now(UTC))
                 except SQLAlchemyError as error:
                     log.warning("outbox-unreachable", target=target.name, error=str(error))
                 except Exception:
                     # Whatever it was, the messages that come after it are still to be sent.
                     log.exception("delivery-failed", target=target.name)
-                if not sent:
+                if not taken:
                     wake.wait(INTERVAL)

@@ -112,9 +112,6 @@ def deliver_due(
 ) -> int:
     """Send what is due at ``now``; a target that fails gets no more in this pass.
 
-    Of one alert a target gets the messages in their order: a resolved one waits until the firing
-    one was taken or given up.
-
     Returns:
         How many attempts were made.
 
@@ -123,17 +120,33 @@ def deliver_due(
     """
     attempts = 0
     for target in targets:
-        if _disabled(engine, target):
-            _bury(engine, target, now, "the target is disabled: it has answered 410")
-            continue
         for _ in range(PASS):
-            delivery = _claim(engine, target, now)
-            if delivery is None:
-                break
-            attempts += 1
-            if not _attempt(engine, target, delivery, client, now):
+            taken = deliver_next(engine, target, client, now)
+            attempts += taken is not None
+            if not taken:
                 break
     return attempts
+
+
+def deliver_next(
+    engine: Engine, target: WebhookTarget, client: httpx.Client, now: datetime
+) -> bool | None:
+    """Send a target the next message that is due.
+
+    Of one alert a target gets the messages in their order: a resolved one waits until the firing
+    one was taken or given up.
+
+    Returns:
+        Whether it was taken; None when nothing is due.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: the database cannot be reached.
+    """
+    if _disabled(engine, target):
+        _bury(engine, target, now, "the target is disabled: it has answered 410")
+        return None
+    delivery = _claim(engine, target, now)
+    return None if delivery is None else _attempt(engine, target, delivery, client, now)
 
 
 def bury_strangers(engine: Engine, targets: Sequence[WebhookTarget], now: datetime) -> None:

@@ -330,6 +330,20 @@ def find_alert(engine: Engine, alert_id: str) -> AlertHistory | None:
         )
 
 
+def list_deliveries(
+    engine: Engine, *, status: str | None = None, target: str | None = None, limit: int = 100
+) -> list[Delivery]:
+    """The newest ``limit`` deliveries, newest first."""
+    query = sa.select(deliveries)
+    if status is not None:
+        query = query.where(deliveries.c.status == status)
+    if target is not None:
+        query = query.where(deliveries.c.target == target)
+    query = query.order_by(deliveries.c.occurred_at.desc(), deliveries.c.id).limit(limit)
+    with engine.connect() as connection:
+        return [Delivery(*row) for row in connection.execute(query)]
+
+
 def document_sums(engine: Engine, prefix: str) -> dict[int, int]:
     """Documents counted per window length (s), summed over the topics that begin with prefix."""
     query = (

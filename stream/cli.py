@@ -18,7 +18,7 @@ import structlog
 import typer
 from pydantic import BaseModel
 
-from stream import audit_commands
+from stream import audit_commands, delivery_commands
 from stream.commands import Config, Failure
 from stream.settings import Settings, SettingsError, load
 
@@ -39,6 +39,7 @@ app.add_typer(letters_app, name="dead-letters")
 app.add_typer(watchlist_app, name="watchlist")
 app.add_typer(db_app, name="db")
 app.add_typer(audit_commands.app, name="audit")
+app.add_typer(delivery_commands.app, name="deliveries")
 
 Bootstrap = Annotated[
     str | None,
