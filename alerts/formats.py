@@ -107,6 +107,8 @@ def _about(story: Message) -> str:
     parts = [one_line(story.get("source", "")), _moment(story.get("time"))]
     if isinstance(negative := story.get("negative"), int | float):
         parts.append(f"{100 * negative:.0f} % negative")
+    if isinstance(documents := story.get("documents"), int) and documents > 1:
+        parts.append(f"told by {documents} documents")
     return ", ".join(part for part in parts if part)
 
 
