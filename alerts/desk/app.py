@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from alerts.courier import Courier
 from alerts.desk import api, pages
+from alerts.overdue import tell_overdue
 from alerts.settings import DeliverySettings
 
 log = structlog.get_logger(__name__)
@@ -40,7 +41,11 @@ def create_app(engine: Engine, delivery: DeliverySettings, ready: Callable[[], b
         delivery: where alerts go, and how.
         ready: whether ``/readyz`` may say so.
     """
-    courier = Courier(engine, delivery.targets if delivery.mode == "prometheus" else ())
+    courier = Courier(
+        engine,
+        delivery.targets if delivery.mode == "prometheus" else (),
+        lambda now: tell_overdue(engine, delivery, now),
+    )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
