@@ -11,7 +11,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from stream.commands import Config, Failure
+from stream.commands import Config, Failure, database
 from stream.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="The record of what happened.")
@@ -32,14 +32,9 @@ def export(
 ) -> None:
     """Write all rows as JSON lines. The last line on the terminal names the head: note it."""
     from alerts import audit
-    from alerts.store import open_engine
 
-    engine = open_engine(load(config).database_url)
-    try:
-        with _written(output) as file:
-            found = audit.export(engine, file)
-    finally:
-        engine.dispose()
+    with database(load(config)) as engine, _written(output) as file:
+        found = audit.export(engine, file)
     if found.fault is not None:
         raise Failure(f"exported, but the chain is broken: {found.fault}")
     print(f"{found.rows} rows, head {found.head}", file=sys.stderr)
@@ -57,14 +52,10 @@ def verify(
     """Say whether every row is as it was written, and which is the first that is not."""
     from alerts import audit
     from alerts.chain import check
-    from alerts.store import open_engine
 
     if file is None:
-        engine = open_engine(load(config).database_url)
-        try:
+        with database(load(config)) as engine:
             found = check(audit.entries(engine), expect)
-        finally:
-            engine.dispose()
     else:
         with _read(file) as lines:
             found = audit.check_lines(lines, expect)

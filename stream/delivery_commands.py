@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stream.commands import Config, Failure
+from stream.commands import Config, Failure, database
 from stream.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks sent, waiting, or given up.")
@@ -30,13 +30,10 @@ def list_(
     config: Config = None,
 ) -> None:
     """List deliveries: id, time, status, target, attempts, what of, and the last error."""
-    from alerts.store import list_deliveries, open_engine
+    from alerts.store import list_deliveries
 
-    engine = open_engine(load(config).database_url)
-    try:
+    with database(load(config)) as engine:
         found = list_deliveries(engine, status=status, target=target, limit=limit)
-    finally:
-        engine.dispose()
     for row in found:
         print(
             f"{row.id}  {row.occurred_at:%F %T}  {row.status:9}  {row.target}  x{row.attempts}  "
@@ -57,23 +54,18 @@ def retry(
 ) -> None:
     """Send dead deliveries again; the process that delivers takes them up within seconds."""
     from alerts import redelivery
-    from alerts.store import open_engine
 
     settings = load(config)
-    engine = open_engine(settings.database_url)
-    try:
-        with engine.begin() as connection:
-            results = redelivery.retry(
-                connection,
-                settings.delivery.targets,
-                ids,
-                datetime.now(UTC),
-                "command line",
-                enable=enable,
-                force=force,
-            )
-    finally:
-        engine.dispose()
+    with database(settings) as engine, engine.begin() as connection:
+        results = redelivery.retry(
+            connection,
+            settings.delivery.targets,
+            ids,
+            datetime.now(UTC),
+            "command line",
+            enable=enable,
+            force=force,
+        )
     for result in results:
         print(f"{result.delivery}  {result.refused or 'waits to be sent'}")
     refused = sum(result.refused is not None for result in results)

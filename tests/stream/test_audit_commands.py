@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from alerts.schema import upgrade
 from alerts.store import open_engine, put_audit
@@ -66,3 +67,15 @@ def test_rows_are_printed_and_read_from_a_pipe(monkeypatch, config, capsys):
 def test_a_file_that_is_not_there_is_one_line(monkeypatch, tmp_path: Path, capsys):
     assert barograph(monkeypatch, "audit", "verify", str(tmp_path / "none.jsonl")) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [("audit", "verify"), ("deliveries", "list")])
+def test_a_database_of_another_version_is_not_changed(monkeypatch, tmp_path: Path, capsys, command):
+    config = tmp_path / "settings.yaml"
+    config.write_text(f"database_url: sqlite:///{tmp_path}/new.db\n")
+    assert barograph(monkeypatch, *command, "-c", str(config)) == 1
+    assert "has no tables" in (error := capsys.readouterr().err)
+    assert error.endswith("barograph db upgrade\n")
+    engine = open_engine(f"sqlite:///{tmp_path}/new.db")
+    assert sa.inspect(engine).get_table_names() == []
+    engine.dispose()
