@@ -7,7 +7,7 @@ divergence (On information and sufficiency, Ann. Math. Stat. 22, 1951). The cust
 (Siddiqi, Credit Risk Scorecards, 2006, ch. 8) calls less than 0.1 no change and over 0.25 a shift;
 0.2, at which ``ModelDrift`` fires, lies between, to be seen before it is over. Without any change
 its mean is (bins - 1) * (1/n + 1/m), of n recent and m earlier documents (Yurdakul, Statistical
-properties of population stability index, 2018): at the least numbers below, under 0.02.
+properties of population stability index, 2018): at the least numbers below, under 0.04.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ the hours of it."""
 EARLIER = 28 * DAY
 """The same for the earlier ones, which the recent ones become a part of."""
 
-ENOUGH = 500.0
+ENOUGH = 200.0
 """Recent documents, decayed, below which nothing is said."""
 
 ENOUGH_EARLIER = 5_000.0
