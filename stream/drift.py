@@ -9,9 +9,9 @@ divergence (On information and sufficiency, Ann. Math. Stat. 22, 1951). The cust
 its mean is (bins - 1) * (1/n + 1/m), of n recent and m earlier documents (Yurdakul, Statistical
 properties of population stability index, 2018): at the least numbers below, under 0.04.
 
-Measured on 38,910 posts of crypto forums, April to June 2021 (72 days with enough of them), scored by
-the model that ships: no input ever passed 0.2. The highest were sentiment with 0.18 and confidence
-with 0.14 on the days of the crash of 2021-05-19, and 0.08 on all other days.
+Measured on 38,910 posts of crypto forums, April to June 2021 (72 days with enough of them), scored
+by the model that ships: no input ever passed 0.2. The highest were sentiment with 0.18 and
+confidence with 0.14 on the days of the crash of 2021-05-19, and 0.08 on all other days.
 """
 
 from __future__ import annotations
