@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -29,25 +30,30 @@ class Push:
         self._lock = threading.Lock()
 
     def __call__(self, rows: Sequence[bytes]) -> list[str]:
-        """Send the rows, keyed by id; returns the ids once every replica in sync has them.
+        """Send the rows, keyed as ``send`` does; returns the ids once Kafka's replicas have them.
 
         Raises:
             RowsRefused: nothing was sent.
             FeedDown: Kafka does not answer, or not in time: some may have been sent.
         """
-        ids, reasons = [], {}
+        ids: list[str] = []
+        keys: list[str] = []
+        reasons: dict[int, str] = {}
         for number, row in enumerate(rows):
             try:
-                ids.append(parse(row).id)
+                document = parse(row)
             except BadDocument as error:
                 reasons[number] = str(error)
+                continue
+            ids.append(document.id)
+            keys.append(str(json.loads(row).get("id") or document.source))
         if reasons:
             raise RowsRefused(reasons)
         try:
             client = self._connected()
             sent = [
-                client.send(self._kafka.topics.documents, value=row, key=identity.encode())
-                for row, identity in zip(rows, ids, strict=True)
+                client.send(self._kafka.topics.documents, value=row, key=key.encode())
+                for row, key in zip(rows, keys, strict=True)
             ]
             client.flush(timeout=TIMEOUT)
             for future in sent:
