@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine, Table
 
 from alerts.settings import DeliverySettings
-from alerts.silences import SilenceRefused, post_silence
+from alerts.silences import SilenceRefused, end_silence, post_silence
 from alerts.store import find_alert, put_audit
 from alerts.tables import acknowledgements, silences
 
@@ -132,6 +132,30 @@ def silence(
         }
         put_audit(connection, now, "alert.silenced", alert_id, detail)
     return Silence(number or 0, **row)
+
+
+def unsilence(
+    engine: Engine, delivery: DeliverySettings, alert_id: str, actor: Actor, now: datetime
+) -> int:
+    """End the silences of the alert's topic that are in force; returns how many.
+
+    Raises:
+        NoSuchAlert: as it says.
+        SilenceRefused: Alertmanager did not end one, so that it stays in force.
+    """
+    topic = _require(engine, alert_id)
+    in_force = sa.and_(silences.c.topic == topic, silences.c.at <= now, silences.c.until > now)
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(silences).where(in_force)).all()
+    for row in found:
+        if row.alertmanager_id is not None and delivery.alertmanager_url is not None:
+            end_silence(delivery.alertmanager_url, row.alertmanager_id)
+    with engine.begin() as connection:
+        ended = [row.id for row in found]
+        connection.execute(sa.update(silences).where(silences.c.id.in_(ended)).values(until=now))
+        detail = {**actor.detail, "topic": topic, "silences": ended}
+        put_audit(connection, now, "alert.unsilenced", alert_id, detail)
+    return len(found)
 
 
 def _require(engine: Engine, alert_id: str) -> str:

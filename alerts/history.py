@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from alerts.records import Window
-from alerts.store import window_of
 from alerts.tables import audit, windows
 
 PIECE = 300
@@ -27,19 +28,68 @@ def counted_to(engine: Engine) -> datetime | None:
     return None if newest is None else newest + timedelta(seconds=PIECE)
 
 
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What some windows of a topic hold together; ``mood`` is the mean sentiment, -1 to 1."""
+
+    documents: int
+    stories: int
+    negative: int
+    mood: float
+
+
+def sums_between(engine: Engine, since: datetime, until: datetime) -> dict[str, Sums]:
+    """By topic, the sums of the shortest windows that start in [since, until)."""
+    documents = sa.func.sum(windows.c.documents)
+    query = (
+        sa.select(
+            windows.c.topic,
+            documents,
+            sa.func.sum(windows.c.stories),
+            sa.func.sum(windows.c.negative_stories),
+            sa.func.sum(windows.c.mean_sentiment * windows.c.documents),
+        )
+        .where(windows.c.seconds == PIECE, windows.c.start >= since, windows.c.start < until)
+        .group_by(windows.c.topic)
+    )
+    with engine.connect() as connection:
+        return {
+            topic: Sums(
+                int(count), int(stories), int(negative), mood / int(count) if count else 0.0
+            )
+            for topic, count, stories, negative, mood in connection.execute(query)
+        }
+
+
 def windows_between(
-    engine: Engine, seconds: int, since: datetime, until: datetime
+    engine: Engine,
+    seconds: int,
+    since: datetime,
+    until: datetime,
+    topics: Sequence[str] | None = None,
 ) -> dict[str, list[Window]]:
-    """By topic, the windows of a length that start in [since, until), oldest first."""
+    """By topic, the windows of a length that start in [since, until), oldest first.
+
+    Args:
+        engine: the database.
+        seconds: length of the windows.
+        since: first start.
+        until: start that is not among them any more.
+        topics: only these.
+    """
     query = (
         sa.select(windows)
         .where(windows.c.seconds == seconds, windows.c.start >= since, windows.c.start < until)
         .order_by(windows.c.start)
     )
+    if topics is not None:
+        query = query.where(windows.c.topic.in_(topics))
     found: dict[str, list[Window]] = defaultdict(list)
     with engine.connect() as connection:
         for row in connection.execute(query):
-            found[row.topic].append(window_of(row))
+            values = dict(row._mapping)
+            end = row.start + timedelta(seconds=values.pop("seconds"))
+            found[row.topic].append(Window(end=end, **values))
     return found
 
 

@@ -6,6 +6,7 @@ Alertmanager keeps them where it sends the alerts; the direct path looks here.
 from __future__ import annotations
 
 from datetime import datetime
+from urllib.parse import quote
 
 import httpx
 import sqlalchemy as sa
@@ -55,6 +56,21 @@ def post_silence(
         return str(answer.raise_for_status().json()["silenceID"])
     except (httpx.HTTPStatusError, ValueError, KeyError, TypeError):
         raise SilenceRefused(f"Alertmanager answered {answer.status_code}") from None
+
+
+def end_silence(url: str, identity: str) -> None:
+    """End a silence in Alertmanager; one that is over or unknown there is no fault.
+
+    Raises:
+        SilenceRefused: it cannot be reached, or refuses.
+    """
+    try:
+        with httpx.Client(timeout=TIMEOUT, trust_env=False) as client:
+            answer = client.delete(f"{url.rstrip('/')}/api/v2/silence/{quote(identity, safe='')}")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise SilenceRefused(f"Alertmanager cannot be reached ({type(error).__name__})") from None
+    if not answer.is_success and answer.status_code != 404:
+        raise SilenceRefused(f"Alertmanager answered {answer.status_code}")
 
 
 def is_silenced(connection: Connection, topic: str, now: datetime) -> bool:

@@ -229,7 +229,7 @@ def latest_windows(engine: Engine, seconds: int) -> list[Window]:
         .order_by(windows.c.topic)
     )
     with engine.connect() as connection:
-        return [window_of(row) for row in connection.execute(query)]
+        return [_window(row) for row in connection.execute(query)]
 
 
 def topic_windows(
@@ -248,7 +248,7 @@ def topic_windows(
         query = query.where(windows.c.start < until)
     query = query.order_by(windows.c.start.desc()).limit(limit)
     with engine.connect() as connection:
-        return [window_of(row) for row in connection.execute(query)][::-1]
+        return [_window(row) for row in connection.execute(query)][::-1]
 
 
 def list_alerts(
@@ -306,8 +306,7 @@ def audit_rows(engine: Engine, subject: str) -> Sequence[Row[Any]]:
         return connection.execute(query).all()
 
 
-def window_of(row: Row[Any]) -> Window:
-    """A row of the table of windows as a record."""
+def _window(row: Row[Any]) -> Window:
     values = dict(row._mapping)
     end = utc(values["start"].timestamp() + values.pop("seconds"))
     return Window(end=end, **values)

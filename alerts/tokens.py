@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, Row
@@ -184,6 +184,5 @@ def close_session(connection: Connection, secret: str) -> None:
     connection.execute(sa.delete(sessions).where(sessions.c.digest == digest_of(secret)))
 
 
-def _token(row: Row[tuple[int, str, str, datetime, datetime | None, datetime | None]]) -> Token:
-    number, name, role, created_at, used_at, revoked_at = row
-    return Token(number, name, cast(Role, role), created_at, used_at, revoked_at)
+def _token(row: Row[Any]) -> Token:
+    return Token(**row._mapping)

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Engine
 
-from alerts.acts import Actor, NoSuchAlert, acknowledge, silence
+from alerts.acts import Actor, NoSuchAlert, acknowledge, silence, unsilence
 from alerts.corrections import Sentiment, correct
 from alerts.desk.access import Access, Visitor, remember_name
 from alerts.desk.forms import form
 from alerts.desk.pages import DURATIONS
 from alerts.settings import DeliverySettings
+from alerts.silences import SilenceRefused
 from alerts.store import find_alert
 
 MAX_NAME = 100
@@ -57,6 +58,21 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access) -> APIRou
             silence(engine, delivery, alert_id, actor, comment, duration, now)
         except NoSuchAlert:
             raise HTTPException(404, "no such alert") from None
+        return _back(alert_id, actor)
+
+    @routes.post("/alerts/{alert_id:path}/unsilence")
+    def unsilenced(
+        alert_id: str,
+        visitor: Visitor = Depends(acting),
+        fields: dict[str, str] = Depends(form),
+    ) -> RedirectResponse:
+        actor = _who(visitor, fields)
+        try:
+            unsilence(engine, delivery, alert_id, actor, datetime.now(UTC))
+        except NoSuchAlert:
+            raise HTTPException(404, "no such alert") from None
+        except SilenceRefused as reason:
+            raise HTTPException(502, f"the silence goes on: {reason}") from None
         return _back(alert_id, actor)
 
     @routes.post("/alerts/{alert_id:path}/correct")

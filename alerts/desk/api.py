@@ -22,6 +22,7 @@ from alerts.desk.feeding import Publish, Rate
 from alerts.records import Alert, State, Window
 from alerts.relay import relay
 from alerts.settings import DeliverySettings
+from alerts.silences import SilenceRefused
 from alerts.store import find_alert, latest_windows, list_alerts, topic_windows
 
 Name = Annotated[
@@ -107,6 +108,12 @@ class SilenceView(BaseModel):
     comment: str
     alertmanager_id: str | None
     error: str | None
+
+
+class Ended(BaseModel):
+    """How many silences were ended."""
+
+    ended: int
 
 
 class CorrectionView(BaseModel):
@@ -260,6 +267,20 @@ def _acting(engine: Engine, delivery: DeliverySettings, access: Access) -> APIRo
         except NoSuchAlert:
             raise HTTPException(404, "no such alert") from None
         return SilenceView.model_validate(done, from_attributes=True)
+
+    @routes.delete(
+        "/alerts/{alert_id:path}/silence",
+        responses={**unknown, 502: {"description": "Alertmanager did not end it"}},
+    )
+    def unsilence(alert_id: str, visitor: Visitor = Depends(actor)) -> Ended:
+        """Tell of the alert's topic again."""
+        try:
+            ended = acts.unsilence(engine, delivery, alert_id, visitor.actor(), datetime.now(UTC))
+        except NoSuchAlert:
+            raise HTTPException(404, "no such alert") from None
+        except SilenceRefused as reason:
+            raise HTTPException(502, str(reason)) from None
+        return Ended(ended=ended)
 
     @routes.post("/corrections", status_code=201)
     def add_correction(act: CorrectionRequest, visitor: Visitor = Depends(actor)) -> CorrectionView:

@@ -16,7 +16,7 @@ from alerts.desk import chart, texts
 from alerts.desk.access import Access, Visitor
 from alerts.desk.render import Render, language
 from alerts.desk.weather import STATES, Readings, matching, outlook
-from alerts.history import counted_to, usual_shares, windows_between
+from alerts.history import counted_to, sums_between, usual_shares, windows_between
 from alerts.records import Alert
 from alerts.settings import DeliverySettings
 from alerts.store import AlertHistory, find_alert, latest_windows, list_alerts, topic_windows
@@ -39,6 +39,9 @@ STALLED = timedelta(minutes=15)
 DURATIONS = (30, 60, 240, 480, 1440)
 """Minutes a silence may last, on the page."""
 
+SHOWN = 200
+"""Topics on a page, unless all are asked for: it is fetched anew whenever something changes."""
+
 TESTED = ("5m", "15m", "1h", "24h")
 
 
@@ -53,6 +56,7 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
         q: str = "",
         state: str = "",
         kind: str = "",
+        all: bool = False,
         visitor: Visitor = Depends(reader),
     ) -> HTMLResponse:
         now = datetime.now(UTC)
@@ -63,6 +67,9 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
         topics = outlook(read(engine, as_of, firing), as_of)
         lang = language(request)
         names = {topic.topic: texts.topic_name(topic.topic, lang) for topic in topics}
+        found = matching(topics, q, state, kind, names)
+        shown = found if all else found[:SHOWN]
+        names_shown = None if all else [topic.topic for topic in shown]
         return render(
             request,
             "weather.html",
@@ -74,7 +81,11 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
                 "resolved": list_alerts(engine, state="resolved", limit=8),
                 "acknowledged": acknowledgements_of(engine, [alert.id for alert in firing]),
                 "silenced": silences_in_force(engine, now),
-                "topics": matching(topics, q, state, kind, names),
+                "topics": shown,
+                "trends": windows_between(
+                    engine, HOUR, as_of - timedelta(hours=25), as_of, names_shown
+                ),
+                "found": len(found),
                 "total": len(topics),
                 "q": q,
                 "state": state,
@@ -150,8 +161,8 @@ def read(engine: Engine, as_of: datetime, firing: list[Alert]) -> Readings:
     day = timedelta(days=1)
     return Readings(
         newest=latest_windows(engine, HOUR),
-        pieces=windows_between(engine, 300, as_of - timedelta(hours=1), as_of),
-        hours=windows_between(engine, HOUR, as_of - timedelta(hours=25), as_of),
+        sums=sums_between(engine, as_of - timedelta(hours=1), as_of),
+        hours=windows_between(engine, HOUR, as_of - timedelta(hours=2), as_of),
         usual=usual_shares(engine, as_of - 8 * day, as_of - day),
         firing={alert.topic: alert for alert in reversed(firing)},
     )

@@ -71,6 +71,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind_class": ("the model's topics", "模型主题"),
     "apply": ("Filter", "筛选"),
     "clear": ("show all", "显示全部"),
+    "show_rest": ("show the other {n} too", "显示其余 {n} 个"),
     "none_match": ("No topic matches.", "没有符合的主题。"),
     "shown_of": ("{n} of {total}", "{n} / {total}"),
     "topic": ("topic", "主题"),
@@ -162,6 +163,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Nobody is told of this topic's spikes for that time. They are still recorded here.",
         "此期间不发送该主题的警报，仍会在此记录。",
     ),
+    "unsilence": ("End the silence", "解除静默"),
     "silence_here": (
         "Alertmanager is not asked: delivery.alertmanager_url is not set.",
         "未设置 delivery.alertmanager_url，不会通知 Alertmanager。",

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from math import sqrt
 from typing import Literal
 
+from alerts.history import Sums
 from alerts.records import Alert, Window
 
 State = Literal["critical", "warning", "elevated", "calm", "quiet"]
@@ -41,16 +42,19 @@ class Outlook:
     share: float | None
     usual: float | None
     excess: float
-    trend: tuple[Window, ...]
     alert: Alert | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What the outlook is made of: by topic, and oldest first."""
+    """What the outlook is made of, by topic.
+
+    ``newest`` are each topic's newest hours; ``sums`` are of the hour up to now, ``hours`` those of
+    the clock that it lies in, ``usual`` the negative shares of the week before.
+    """
 
     newest: Sequence[Window]
-    pieces: Mapping[str, Sequence[Window]] = field(default_factory=dict)
+    sums: Mapping[str, Sums] = field(default_factory=dict)
     hours: Mapping[str, Sequence[Window]] = field(default_factory=dict)
     usual: Mapping[str, float] = field(default_factory=dict)
     firing: Mapping[str, Alert] = field(default_factory=dict)
@@ -73,30 +77,25 @@ def _rank(topic: Outlook) -> tuple[int, float, str]:
 
 def _outlook(window: Window, readings: Readings, as_of: datetime) -> Outlook:
     name = window.topic
-    pieces = [w for w in readings.pieces.get(name, ()) if as_of - HOUR <= w.start < as_of]
-    trend = tuple(readings.hours.get(name, ()))
-    negative = sum(w.negative_stories for w in pieces)
-    stories = sum(w.stories for w in pieces)
-    documents = sum(w.documents for w in pieces)
-    moods = sum(w.mean_sentiment * w.documents for w in pieces)
-    expected = _expected(trend, as_of)
-    excess = (negative - (expected or 0.0)) / sqrt((expected or 0.0) + 1)
+    sums = readings.sums.get(name, Sums(0, 0, 0, 0.0))
+    hours = readings.hours.get(name, ())
+    expected = _expected(hours, as_of)
+    excess = (sums.negative - (expected or 0.0)) / sqrt((expected or 0.0) + 1)
     alert = readings.firing.get(name)
     return Outlook(
         topic=name,
         state=_state(alert, window, excess, as_of),
         newest=window.end,
-        negative=negative,
-        stories=stories,
-        documents=documents,
+        negative=sums.negative,
+        stories=sums.stories,
+        documents=sums.documents,
         # Sources of two windows may be the same ones, so they are not added up.
-        sources=max((w.sources for w in trend if w.end > as_of - HOUR), default=0),
-        mood=moods / documents if documents else 0.0,
+        sources=max((w.sources for w in hours if w.end > as_of - HOUR), default=0),
+        mood=sums.mood,
         expected=expected,
-        share=negative / stories if stories else None,
+        share=sums.negative / sums.stories if sums.stories else None,
         usual=readings.usual.get(name),
         excess=excess,
-        trend=trend,
         alert=alert,
     )
 

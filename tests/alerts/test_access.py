@@ -203,6 +203,7 @@ def test_acting_from_the_page(engine: Engine) -> None:
         assert "acknowledged by Ana &lt;i&gt;" in page
         assert "<q>mine &lt;b&gt;</q>" in page
         assert "silenced until" in page
+        assert "End the silence" in page
         assert "corrected to positive by Ana" in page
         assert "1 correction waits for export" in page
         assert "acknowledged by Ana" not in desk.get("/").text  # it is over
@@ -210,6 +211,10 @@ def test_acting_from_the_page(engine: Engine) -> None:
     assert (seen.by, seen.comment) == ("Ana <i>", "mine <b>")
     (quiet,) = silences_of(engine, alert().id)
     assert (quiet.until - quiet.at).total_seconds() == 240 * 60
+    with client(engine) as desk:
+        again = {"csrf": csrf(desk.get(ALERT).text), "name": "Bo"}
+        desk.post(f"{ALERT}/unsilence", data=again)
+        assert "End the silence" not in desk.get(ALERT).text
     (fixed,) = list_corrections(engine)
     assert (fixed.text, fixed.old, fixed.new, fixed.alert_id) == (
         "Bank 3 halts withdrawals",

@@ -16,11 +16,12 @@ from alerts.acts import (
     silence,
     silences_in_force,
     silences_of,
+    unsilence,
 )
 from alerts.corrections import correct, count_waiting, list_corrections, mark_exported
 from alerts.outbox import enqueue, transition_message
 from alerts.settings import DeliverySettings
-from alerts.silences import SILENCED, is_silenced, keeps_back
+from alerts.silences import SILENCED, SilenceRefused, is_silenced, keeps_back
 from alerts.store import audit_rows, put_alert, put_audit
 from tests.alerts.examples import NOON, alert, resolved, target, worse
 from tests.servers import WebhookReceiver
@@ -69,6 +70,10 @@ def test_a_silence_lasts_its_time(any_engine: Engine) -> None:
         assert not is_silenced(connection, "class:other", NOON)
         assert not is_silenced(connection, alert().topic, NOON - HOUR)
     assert [row.kind for row in audit_rows(any_engine, identity)][-1] == "alert.silenced"
+    assert unsilence(any_engine, DIRECT, identity, ANA, NOON + HOUR / 2) == 1
+    assert silences_in_force(any_engine, NOON + HOUR / 2) == {}
+    assert unsilence(any_engine, DIRECT, identity, ANA, NOON + HOUR / 2) == 0
+    assert [row.kind for row in audit_rows(any_engine, identity)][-1] == "alert.unsilenced"
 
 
 def test_what_a_silence_keeps_back(engine: Engine) -> None:
@@ -96,6 +101,10 @@ def test_alertmanager_is_told_of_a_silence(
         made = silence(engine, delivery, identity, ANA, "known", HOUR, now)
         assert made.error is None
         found = httpx.get(f"{url}/api/v2/silence/{made.alertmanager_id}").json()
+        assert found["status"]["state"] == "active"
+        assert unsilence(engine, delivery, identity, ANA, now) == 1
+        ended = httpx.get(f"{url}/api/v2/silence/{made.alertmanager_id}").json()
+        assert ended["status"]["state"] == "expired"
     assert (found["createdBy"], found["comment"]) == ("Ana", "known")
     assert {m["name"]: m["value"] for m in found["matchers"]} == {
         "alertname": "SentimentSpike",
@@ -121,6 +130,22 @@ def test_a_silence_that_alertmanager_refuses_says_so(
     direct = DeliverySettings(mode="direct", alertmanager_url="http://127.0.0.1:1")
     assert silence(engine, direct, identity, ANA, "", HOUR, NOON).error is None
     assert len(silences_of(engine, identity)) == 4
+
+
+def test_a_silence_that_alertmanager_does_not_end_goes_on(
+    engine: Engine, webhook_receiver: WebhookReceiver
+) -> None:
+    identity = stored(engine)
+    webhook_receiver.body = b'{"silenceID": "s/1"}'
+    delivery = DeliverySettings(alertmanager_url=webhook_receiver.url)
+    assert silence(engine, delivery, identity, ANA, "", HOUR, NOON).alertmanager_id == "s/1"
+    webhook_receiver.status = 500
+    with pytest.raises(SilenceRefused, match="500"):
+        unsilence(engine, delivery, identity, ANA, NOON)
+    assert silences_in_force(engine, NOON)
+    webhook_receiver.status = 404
+    assert unsilence(engine, delivery, identity, ANA, NOON) == 1
+    assert webhook_receiver.requests[-1].path == "/api/v2/silence/s%2F1"
 
 
 def test_the_last_correction_of_a_document_stands(any_engine: Engine) -> None:

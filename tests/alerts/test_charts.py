@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from alerts.desk.chart import HEIGHT, SPARK_HEIGHT, SPARK_WIDTH, WIDTH, compare, draw, spark
 from alerts.desk.weather import Readings, outlook
+from alerts.history import Sums
 from alerts.records import AlertWindow, Expectation, Window
 from tests.alerts.examples import NOON, alert, window
 
@@ -74,14 +75,10 @@ def test_an_alerts_window_stands_among_its_like(
 
 def test_the_hour_up_to_now_is_made_of_short_windows() -> None:
     as_of = NOON + timedelta(minutes=20)
-    pieces = [
-        window(start=NOON + timedelta(minutes=5 * i), seconds=300, documents=2)
-        for i in range(-12, 4)
-    ]
     around = [window(start=NOON - HOUR, documents=9), window(start=NOON, documents=6, sources=7)]
     readings = Readings(
         newest=around[1:],
-        pieces={"class:macro": pieces},
+        sums={"class:macro": Sums(24, 24, 24, -0.5)},
         hours={"class:macro": around},
         usual={"class:macro": 0.25},
     )

@@ -75,6 +75,7 @@ function remember() {
   localTimes(document);
 }
 
+const PAUSE = 2000; // ms at least between two fetches, however much happens
 let busy = false;
 let again = false;
 
@@ -89,8 +90,10 @@ async function refresh() {
   } catch (error) {
     console.warn("not refreshed", error);
   } finally {
-    busy = false;
-    if (again) { again = false; refresh(); }
+    setTimeout(() => {
+      busy = false;
+      if (again) { again = false; refresh(); }
+    }, PAUSE);
   }
 }
 
