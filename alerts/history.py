@@ -38,8 +38,10 @@ class Sums:
     mood: float
 
 
-def sums_between(engine: Engine, since: datetime, until: datetime) -> dict[str, Sums]:
-    """By topic, the sums of the shortest windows that start in [since, until)."""
+def sums_between(
+    engine: Engine, since: datetime, until: datetime, topics: Sequence[str] | None = None
+) -> dict[str, Sums]:
+    """By topic (only these), the sums of the shortest windows that start in [since, until)."""
     documents = sa.func.sum(windows.c.documents)
     query = (
         sa.select(
@@ -52,6 +54,8 @@ def sums_between(engine: Engine, since: datetime, until: datetime) -> dict[str, 
         .where(windows.c.seconds == PIECE, windows.c.start >= since, windows.c.start < until)
         .group_by(windows.c.topic)
     )
+    if topics is not None:
+        query = query.where(windows.c.topic.in_(topics))
     with engine.connect() as connection:
         return {
             topic: Sums(

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine, Row
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from alerts.store import put_audit
@@ -184,5 +184,5 @@ def close_session(connection: Connection, secret: str) -> None:
     connection.execute(sa.delete(sessions).where(sessions.c.digest == digest_of(secret)))
 
 
-def _token(row: Row[Any]) -> Token:
+def _token(row: Any) -> Token:
     return Token(**row._mapping)

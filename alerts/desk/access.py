@@ -26,6 +26,7 @@ from alerts.tokens import MAY, ROLES, SESSION, Role, ever_made, find_token, sess
 
 SESSION_COOKIE = "barograph_session"
 NAME_COOKIE = "barograph_name"
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 bearer = HTTPBearer(auto_error=False, description="made by `barograph tokens create`")
@@ -75,13 +76,11 @@ class Access:
     Args:
         engine: where tokens and sessions are.
         local: whether the desk listens on a loopback address only.
-        dashboard_url: where the desk says it is reached; the name in it is one of its own.
     """
 
-    def __init__(self, engine: Engine, local: bool, dashboard_url: str) -> None:
+    def __init__(self, engine: Engine, local: bool) -> None:
         self._engine = engine
         self.local = local
-        self._own = {"localhost", "127.0.0.1", "::1", urlsplit(dashboard_url).hostname}
         self._secret = secrets.token_urlsafe(32)
 
     def is_open(self) -> bool:
@@ -161,17 +160,26 @@ class Access:
 
     def _neighbour(self, request: Request) -> Visitor:
         """Somebody on this machine, unless another site has sent their browser here."""
-        try:
-            host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-        except ValueError:
-            host = None
-        if host not in self._own:
+        if not is_direct(request):
             raise HTTPException(
-                421, "without tokens the desk answers to its own names only: delivery.dashboard_url"
+                403,
+                "others than this machine need a token: barograph tokens create NAME --role act",
             )
         if request.method not in SAFE:
             refuse_other_sites(request)
         return Visitor(frozenset(ROLES), csrf=csrf_of(self._secret), name=remembered_name(request))
+
+
+def is_direct(request: Request) -> bool:
+    """Whether a request is to a loopback name, and no proxy says that it has passed it on.
+
+    A page of another site whose name was made to lead to this machine has another name.
+    """
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(host) and not any(name in request.headers for name in FORWARDED)
 
 
 def refuse_other_sites(request: Request) -> None:

@@ -50,7 +50,7 @@ def create_app(
     """
     courier = Courier(engine, delivery.targets if delivery.mode == "prometheus" else ())
     pulse = live.Pulse(engine)
-    access = Access(engine, local, delivery.dashboard_url)
+    access = Access(engine, local)
     render = renderer(engine)
 
     @asynccontextmanager

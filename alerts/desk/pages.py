@@ -205,12 +205,15 @@ def alert_values(
         )
         for c in corrections
     ]
+    as_of = counted_to(engine) or end
+    now = sums_between(engine, as_of - timedelta(hours=1), as_of, [shown.topic])
     windows = topic_windows(engine, shown.topic, chart.piece_of(length), start, end, limit=10_000)
     return {
         "alert": history.alert,
         "shown": shown,
         "length": length,
-        "comparison": chart.compare(windows, shown, counted_to(engine) or end),
+        "now": now.get(shown.topic) if history.alert.state == "firing" else None,
+        "comparison": chart.compare(windows, shown, as_of),
         "tests": [
             (name, shown.surprise.get(f"count_{name}"), shown.surprise.get(f"share_{name}"))
             for name in TESTED

@@ -49,7 +49,7 @@ def renderer(engine: Engine) -> Render:
     """The function that makes pages."""
     templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
     templates.env.filters.update(
-        safe_url=safe_url, moment=texts.moment, percent=texts.percent, topic_name=texts.topic_name
+        safe_url=safe_url, moment=texts.moment, percent=texts.percent, count=texts.count
     )
     templates.env.trim_blocks = templates.env.lstrip_blocks = True
 

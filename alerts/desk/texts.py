@@ -120,6 +120,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "days": ("{n} days", "{n} 天"),
     "since": ("since", "开始于"),
     "ended": ("ended", "结束于"),
+    "now": (
+        "in the last hour {negative} of {stories} stories negative",
+        "近一小时 {stories} 篇报道中 {negative} 篇负面",
+    ),
     "found_expected": ("Found and expected", "实际与预期"),
     "compare_text": (
         "Negative stories in each {span}: {n} in the alert's window, {low} to {high} expected",
@@ -230,7 +234,6 @@ TOPICS_ZH = {
     "gold-metals-materials": "黄金、金属与材料",
     "ipo": "首次公开募股",
     "legal-regulation": "法律与监管",
-    "m-a-investments": "并购与投资",
     "ma-investments": "并购与投资",
     "macro": "宏观",
     "markets": "市场",
@@ -306,6 +309,13 @@ def sentence(alert: Alert, lang: str) -> str:
 def moment(time: datetime | None) -> str:
     """A time as people read it, in UTC; the script turns it into the reader's zone."""
     return "" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def count(value: float | None) -> str:
+    """An expected number of stories, short."""
+    if value is None:
+        return "–"
+    return f"{value:.1f}" if value >= 0.1 or value == 0 else "<0.1"
 
 
 def percent(share: float) -> str:

@@ -12,9 +12,8 @@ from starlette.testclient import TestClient
 
 from alerts.acts import acknowledgements_of, silences_of
 from alerts.corrections import list_corrections
-from alerts.desk.access import SESSION_COOKIE, is_loopback
+from alerts.desk.access import FORWARDED, SESSION_COOKIE, is_loopback
 from alerts.desk.login import own_path
-from alerts.settings import DeliverySettings
 from alerts.store import audit_rows
 from alerts.tables import audit
 from alerts.tokens import create_token, revoke_token
@@ -251,13 +250,17 @@ def test_what_a_form_may_not_say(
 
 def test_without_tokens_only_this_machine_is_answered(engine: Engine) -> None:
     store(engine, alert())
-    with client(engine, DeliverySettings(dashboard_url="https://desk.example:8443/")) as desk:
-        for host in ("127.0.0.1:8080", "localhost", "[::1]:80", "desk.example"):
+    with client(engine) as desk:
+        for host in ("127.0.0.1:8080", "localhost", "[::1]:80"):
             assert desk.get("/", headers={"host": host}).status_code == 200
+        for name in FORWARDED:
+            answer = desk.get("/", headers={name: "10.0.0.1"})
+            assert answer.status_code == 403
+            assert "barograph tokens create" in answer.text
         # A page elsewhere whose name was led to this machine is still a page elsewhere.
         for host in ("evil.example", "127.0.0.1.evil.example", "[::1", ""):
-            assert desk.get("/", headers={"host": host}).status_code == 421
-            assert desk.get("/api/v1/topics", headers={"host": host}).status_code == 421
+            assert desk.get("/", headers={"host": host}).status_code == 403
+            assert desk.get("/api/v1/topics", headers={"host": host}).status_code == 403
         post = {"url": f"/api/v1{ALERT}/acknowledge", "json": {}}
         assert desk.post(**post, headers={"sec-fetch-site": "cross-site"}).status_code == 403
         assert desk.post(**post, headers={"sec-fetch-site": "same-origin"}).status_code == 201

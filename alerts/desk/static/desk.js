@@ -2,16 +2,21 @@
 // Times in the reader's zone, and pages that follow what happens. Nothing on them needs this script.
 
 const language = document.documentElement.lang;
-const long = new Intl.DateTimeFormat(language, {dateStyle: "medium", timeStyle: "short", hourCycle: "h23"});
-const short = new Intl.DateTimeFormat(language, {hour: "2-digit", minute: "2-digit", hourCycle: "h23"});
+const clock = {hour: "2-digit", minute: "2-digit", hourCycle: "h23"};
+const day = {month: "short", day: "numeric", ...clock};
+const ofToday = new Intl.DateTimeFormat(language, clock);
+const ofYear = new Intl.DateTimeFormat(language, day);
+const older = new Intl.DateTimeFormat(language, {year: "numeric", ...day});
 
 function localTimes(root) {
-  const today = new Date().toDateString();
+  const today = new Date();
   for (const element of root.querySelectorAll("time[datetime]")) {
     const at = new Date(element.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     element.title = at.toISOString().slice(0, 19).replace("T", " ") + " UTC";
-    element.textContent = (at.toDateString() === today ? short : long).format(at);
+    const style = at.toDateString() === today.toDateString() ? ofToday
+      : at.getFullYear() === today.getFullYear() ? ofYear : older;
+    element.textContent = style.format(at);
   }
 }
 
