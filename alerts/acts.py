@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine, Table
 
 from alerts.settings import DeliverySettings
-from alerts.silences import SilenceRefused, end_silence, post_silence
+from alerts.silences import SilenceRefused, end_silence, in_force, post_silence
 from alerts.store import find_alert, put_audit
 from alerts.tables import acknowledgements, silences
 
@@ -45,7 +45,7 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A topic is not told of until then; ``error`` says why Alertmanager did not take it."""
+    """A topic is not told of until then; with ``error``, Alertmanager goes on telling of it."""
 
     id: int
     alert_id: str
@@ -69,11 +69,11 @@ def acknowledge(
     _require(engine, alert_id)
     row = {"alert_id": alert_id, "at": now, "by": actor.name, "comment": comment}
     with engine.begin() as connection:
-        number = connection.scalar(
-            sa.insert(acknowledgements).values(row).returning(acknowledgements.c.id)
-        )
         put_audit(
             connection, now, "alert.acknowledged", alert_id, {**actor.detail, "comment": comment}
+        )
+        number = connection.scalar(
+            sa.insert(acknowledgements).values(row).returning(acknowledgements.c.id)
         )
     return Acknowledgement(number or 0, **row)  # type: ignore[arg-type]
 
@@ -98,7 +98,9 @@ def silence(
     until = now + duration
     there: str | None = None
     error: str | None = None
-    if delivery.mode == "prometheus" and delivery.alertmanager_url is not None:
+    if delivery.mode == "prometheus" and delivery.alertmanager_url is None:
+        error = "delivery.alertmanager_url is not set"
+    elif delivery.mode == "prometheus" and delivery.alertmanager_url is not None:
         try:
             there = post_silence(
                 delivery.alertmanager_url,
@@ -121,7 +123,6 @@ def silence(
         "error": error,
     }
     with engine.begin() as connection:
-        number = connection.scalar(sa.insert(silences).values(row).returning(silences.c.id))
         detail = {
             **actor.detail,
             "topic": topic,
@@ -131,6 +132,7 @@ def silence(
             "error": error,
         }
         put_audit(connection, now, "alert.silenced", alert_id, detail)
+        number = connection.scalar(sa.insert(silences).values(row).returning(silences.c.id))
     return Silence(number or 0, **row)
 
 
@@ -144,9 +146,9 @@ def unsilence(
         SilenceRefused: Alertmanager did not end one, so that it stays in force.
     """
     topic = _require(engine, alert_id)
-    in_force = sa.and_(silences.c.topic == topic, silences.c.at <= now, silences.c.until > now)
+    query = sa.select(silences).where(silences.c.topic == topic, in_force(now))
     with engine.connect() as connection:
-        found = connection.execute(sa.select(silences).where(in_force)).all()
+        found = connection.execute(query).all()
     for row in found:
         if row.alertmanager_id is not None and delivery.alertmanager_url is not None:
             end_silence(delivery.alertmanager_url, row.alertmanager_id)
@@ -184,7 +186,7 @@ def silences_in_force(engine: Engine, now: datetime) -> dict[str, datetime]:
     """The silenced topics, and until when."""
     query = (
         sa.select(silences.c.topic, sa.func.max(silences.c.until).label("until"))
-        .where(silences.c.at <= now, silences.c.until > now)
+        .where(in_force(now))
         .group_by(silences.c.topic)
     )
     with engine.connect() as connection:

@@ -73,11 +73,14 @@ def end_silence(url: str, identity: str) -> None:
         raise SilenceRefused(f"Alertmanager answered {answer.status_code}")
 
 
+def in_force(now: datetime) -> sa.ColumnElement[bool]:
+    """That a silence has begun, is not over, and was taken by whoever decides."""
+    return sa.and_(silences.c.at <= now, silences.c.until > now, silences.c.error.is_(None))
+
+
 def is_silenced(connection: Connection, topic: str, now: datetime) -> bool:
     """Whether a silence of the topic is in force."""
-    query = sa.select(silences.c.id).where(
-        silences.c.topic == topic, silences.c.at <= now, silences.c.until > now
-    )
+    query = sa.select(silences.c.id).where(silences.c.topic == topic, in_force(now))
     return connection.scalar(query.limit(1)) is not None
 
 

@@ -8,19 +8,17 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import structlog
 import typer
 
+from stream import feedback_commands, token_commands
+from stream.commands import Config, Failure
 from stream.settings import Settings, SettingsError, load
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,18 +32,13 @@ topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 letters_app = typer.Typer(no_args_is_help=True, help="Messages that were no documents.")
 watchlist_app = typer.Typer(no_args_is_help=True, help="What is watched.")
 db_app = typer.Typer(no_args_is_help=True, help="The database.")
-tokens_app = typer.Typer(no_args_is_help=True, help="Who may use the desk.")
-feedback_app = typer.Typer(no_args_is_help=True, help="Labels that were corrected on the desk.")
 app.add_typer(topics_app, name="topics")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(watchlist_app, name="watchlist")
 app.add_typer(db_app, name="db")
-app.add_typer(tokens_app, name="tokens")
-app.add_typer(feedback_app, name="feedback")
+app.add_typer(token_commands.app, name="tokens")
+app.add_typer(feedback_commands.app, name="feedback")
 
-Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Settings file (YAML).", show_default=False)
-]
 Bootstrap = Annotated[
     str | None,
     typer.Option("--bootstrap", "-b", help="Kafka, host:port.", show_default=False),
@@ -58,19 +51,6 @@ class Backend(StrEnum):
 
     ONNX = "onnx"
     TORCH = "torch"
-
-
-class Role(StrEnum):
-    """What a token allows."""
-
-    READ = "read"
-    ACT = "act"
-    INGEST = "ingest"
-    ADMIN = "admin"
-
-
-class Failure(Exception):
-    """A command could not do what it was asked; its message is one line for the user."""
 
 
 def _settings(config: Path | None, bootstrap: str | None = None, **options: Any) -> Settings:
@@ -159,32 +139,32 @@ def desk(config: Config = None) -> None:
 
     from alerts.desk import create_app
     from alerts.desk.access import is_loopback
-    from alerts.store import reachable
+    from alerts.schema import upgrade
+    from alerts.store import open_engine, reachable
     from alerts.tokens import any_live
     from stream.push import Push
 
-    with _database(config) as (settings, engine):
-        local = is_loopback(settings.http.host)
-        if not local and not any_live(engine):
-            raise SettingsError(
-                f"http.host is {settings.http.host}, which other machines reach, and no token "
-                "exists: first barograph tokens create NAME --role admin"
-            )
-        push = Push(settings.kafka)
+    settings = _settings(config)
+    engine = open_engine(settings.database_url)
+    upgrade(engine)
+    local = is_loopback(settings.http.host)
+    if not local and not any_live(engine):
+        raise SettingsError(
+            f"http.host is {settings.http.host}, which other machines reach, and no token exists: "
+            "first barograph tokens create NAME --role admin"
+        )
+    with closing(Push(settings.kafka)) as push:
         application = create_app(
             engine, settings.delivery, lambda: reachable(engine), local=local, publish=push
         )
-        try:
-            uvicorn.run(
-                application,
-                host=settings.http.host,
-                port=settings.http.desk_port,
-                log_level="warning",
-                # An open page listens for events without end.
-                timeout_graceful_shutdown=2,
-            )
-        finally:
-            push.close()
+        uvicorn.run(
+            application,
+            host=settings.http.host,
+            port=settings.http.desk_port,
+            log_level="warning",
+            # An open page listens for events without end.
+            timeout_graceful_shutdown=2,
+        )
 
 
 @app.command(epilog="Example: barograph send posts.jsonl.gz --source forum")
@@ -382,90 +362,6 @@ def db_upgrade(config: Config = None) -> None:
     settings = _settings(config)
     upgrade(settings.database_url)
     print("the database is up to date")
-
-
-@contextmanager
-def _database(config: Path | None) -> Iterator[tuple[Settings, Engine]]:
-    """The settings, and their database brought to this version."""
-    from alerts.schema import upgrade
-    from alerts.store import open_engine
-
-    settings = _settings(config)
-    engine = open_engine(settings.database_url)
-    try:
-        upgrade(engine)
-        yield settings, engine
-    finally:
-        engine.dispose()
-
-
-@tokens_app.command("create", epilog="Example: barograph tokens create ana --role act")
-def tokens_create(
-    name: Annotated[str, typer.Argument(help="Whose it is; stands in the audit table.")],
-    role: Annotated[
-        Role,
-        typer.Option(
-            help="read: look; act: also acknowledge, silence, correct; ingest: send "
-            "documents; admin: all of it."
-        ),
-    ],
-    config: Config = None,
-) -> None:
-    """Make a token, and print it: it is shown this once."""
-    from alerts.tokens import create_token
-
-    with _database(config) as (_, engine):
-        print(create_token(engine, name, role.value, datetime.now(UTC)))
-    print("Keep it: only its hash is stored, and nothing shows it again.", file=sys.stderr)
-
-
-@tokens_app.command("list")
-def tokens_list(config: Config = None) -> None:
-    """List the tokens: name, role, when made, last used and revoked."""
-    from alerts.tokens import list_tokens
-
-    with _database(config) as (_, engine):
-        found = list_tokens(engine)
-    for token in found:
-        used = f"used {token.used_at:%F %H:%M}" if token.used_at else "never used"
-        end = f"  revoked {token.revoked_at:%F %H:%M}" if token.revoked_at else ""
-        print(f"{token.name:24}  {token.role:6}  made {token.created_at:%F %H:%M}  {used}{end}")
-    if not found:
-        print("no tokens: barograph tokens create NAME --role ROLE")
-
-
-@tokens_app.command("revoke")
-def tokens_revoke(
-    name: Annotated[str, typer.Argument(help="As the list shows it.")], config: Config = None
-) -> None:
-    """End a token, and the sessions opened with it."""
-    from alerts.tokens import revoke_token
-
-    with _database(config) as (_, engine):
-        revoke_token(engine, name, datetime.now(UTC))
-    print(f"{name} is revoked")
-
-
-@feedback_app.command(
-    "export",
-    epilog="Example: barograph feedback export corrections.jsonl && "
-    "barograph train --train corrections.jsonl",
-)
-def feedback_export(
-    file: Annotated[Path, typer.Argument(help="JSON lines, written anew.")],
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also what was exported before.")
-    ] = False,
-    config: Config = None,
-) -> None:
-    """Write corrections made on the desk as rows that train takes."""
-    from stream.feedback import export
-    from stream.watchlist import load as load_watchlist
-
-    with _database(config) as (settings, engine):
-        watchlist = load_watchlist(settings.watchlist)
-        count = export(engine, watchlist, file, everything=everything)
-    print(f"{count} corrections written to {file}")
 
 
 def _failures() -> tuple[type[Exception], ...]:

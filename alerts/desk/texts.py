@@ -169,8 +169,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "unsilence": ("End the silence", "解除静默"),
     "silence_here": (
-        "Alertmanager is not asked: delivery.alertmanager_url is not set.",
-        "未设置 delivery.alertmanager_url，不会通知 Alertmanager。",
+        "Not yet: delivery.alertmanager_url is not set, so Alertmanager goes on telling.",
+        "目前无效：未设置 delivery.alertmanager_url，Alertmanager 会继续发送。",
     ),
     "for_time": ("For", "时长"),
     "your_name": ("Your name", "姓名"),

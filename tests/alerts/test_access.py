@@ -14,12 +14,14 @@ from alerts.acts import acknowledgements_of, silences_of
 from alerts.corrections import list_corrections
 from alerts.desk.access import FORWARDED, SESSION_COOKIE, is_loopback
 from alerts.desk.login import own_path
+from alerts.settings import DeliverySettings
 from alerts.store import audit_rows
 from alerts.tables import audit
 from alerts.tokens import create_token, revoke_token
 from tests.alerts.examples import alert, evidence, resolved, worse
 from tests.alerts.test_desk import client, notification, store
 
+DIRECT = DeliverySettings(mode="direct")
 ALERT = f"/alerts/{quote(alert().id)}"
 READS = ("/api/v1/topics", "/api/v1/alerts", "/api/v1/corrections", "/api/v1/windows?topic=x")
 PAGES = ("/", ALERT, "/topics/class:macro", "/events")
@@ -192,7 +194,7 @@ def test_acting_from_the_page(engine: Engine) -> None:
     store(
         engine, alert(), worse(evidence=(evidence(1), evidence(3))), resolved(severity="critical")
     )
-    with client(engine) as desk:
+    with client(engine, DIRECT) as desk:
         right = {"csrf": csrf(desk.get(ALERT).text), "name": "Ana <i>"}
         desk.post(f"{ALERT}/acknowledge", data={**right, "comment": "mine\x00 <b>"})
         desk.post(f"{ALERT}/silence", data={**right, "minutes": "240"})
@@ -210,7 +212,7 @@ def test_acting_from_the_page(engine: Engine) -> None:
     assert (seen.by, seen.comment) == ("Ana <i>", "mine <b>")
     (quiet,) = silences_of(engine, alert().id)
     assert (quiet.until - quiet.at).total_seconds() == 240 * 60
-    with client(engine) as desk:
+    with client(engine, DIRECT) as desk:
         again = {"csrf": csrf(desk.get(ALERT).text), "name": "Bo"}
         desk.post(f"{ALERT}/unsilence", data=again)
         assert "End the silence" not in desk.get(ALERT).text

@@ -126,10 +126,14 @@ def test_a_silence_that_alertmanager_refuses_says_so(
     away = DeliverySettings(alertmanager_url="http://name:hidden@127.0.0.1:1")
     error = silence(engine, away, identity, ANA, "", HOUR, NOON).error
     assert error == "Alertmanager cannot be reached (ConnectError)"
+    unset = silence(engine, DeliverySettings(), identity, ANA, "", HOUR, NOON).error
+    assert unset == "delivery.alertmanager_url is not set"
+    # None of them is in force: nobody is to believe in a silence that is none.
+    assert silences_in_force(engine, NOON) == {}
     # In direct mode it is not in the way.
     direct = DeliverySettings(mode="direct", alertmanager_url="http://127.0.0.1:1")
     assert silence(engine, direct, identity, ANA, "", HOUR, NOON).error is None
-    assert len(silences_of(engine, identity)) == 4
+    assert len(silences_of(engine, identity)) == 5
 
 
 def test_a_silence_that_alertmanager_does_not_end_goes_on(

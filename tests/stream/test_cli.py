@@ -94,6 +94,9 @@ def test_the_desk_listens_to_others_only_with_a_token(monkeypatch, tmp_path, cap
 
 def test_feedback_is_exported(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
+    assert barograph(monkeypatch, "feedback", "export", "out.jsonl") == 1
+    assert "barograph db upgrade" in capsys.readouterr().err
+    assert barograph(monkeypatch, "db", "upgrade") == 0
     assert barograph(monkeypatch, "feedback", "export", "out.jsonl") == 0
     assert "0 corrections written to out.jsonl" in capsys.readouterr().out
     assert barograph(monkeypatch, "feedback", "export", "none/out.jsonl") == 1
