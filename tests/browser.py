@@ -214,21 +214,15 @@ def chromium(folder: Path) -> Iterator[Browser]:
     ]
     to_child, ours_out = os.pipe()
     ours_in, from_child = os.pipe()
-
-    def pipes() -> None:
-        # Chromium reads from descriptor 3 and writes to 4, whatever numbers the pipes have here.
-        reading, writing = os.dup(to_child), os.dup(from_child)
-        os.dup2(reading, 3)
-        os.dup2(writing, 4)
-
+    # Chromium reads from descriptor 3 and writes to 4, whatever numbers the pipes have here.
+    renumber = f'exec "$@" 3</dev/fd/{to_child} 4>/dev/fd/{from_child}'
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            command,
+            ["sh", "-c", renumber, "sh", *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=(3, 4),
-            preexec_fn=pipes,
+            pass_fds=(to_child, from_child),
             start_new_session=True,
         )
     os.close(to_child)
