@@ -32,6 +32,7 @@ from alerts.outbox import enqueue, transition_message
 from alerts.records import Alert, Window
 from alerts.schema import upgrade
 from alerts.settings import DeliverySettings
+from alerts.silences import SILENCED, keeps_back
 from alerts.store import put_alert, put_audit, put_windows, reachable
 
 log = structlog.get_logger(__name__)
@@ -223,6 +224,9 @@ class Recorder:
         now = datetime.now(UTC)
         if now - published_at > TELL_WITHIN:
             put_audit(connection, now, "delivery.skipped", alert.id, {"state": alert.state})
+            return
+        if keeps_back(connection, alert, now):
+            put_audit(connection, now, SILENCED, alert.id, {"state": alert.state})
             return
         message = transition_message(alert, self._delivery.dashboard_url)
         enqueue(connection, self._delivery.targets, message, now)

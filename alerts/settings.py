@@ -116,5 +116,12 @@ class DeliverySettings(Section):
         "http://127.0.0.1:8080", description="where the desk is reached, for links in alerts"
     )
     relay_token: SecretStr | None = Field(
-        None, description="bearer token that Alertmanager must send to the relay; none: any may"
+        None,
+        description="bearer token that Alertmanager must send to the relay; none: whoever is on "
+        "this machine may post, others not",
+    )
+    alertmanager_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Alertmanager, for silences made on the desk (mode `prometheus`)",
     )

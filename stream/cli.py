@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +18,7 @@ import structlog
 import typer
 from pydantic import BaseModel
 
-from stream import audit_commands, delivery_commands
+from stream import audit_commands, delivery_commands, feedback_commands, token_commands
 from stream.commands import Config, Failure
 from stream.settings import Settings, SettingsError, load
 
@@ -38,6 +38,8 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(watchlist_app, name="watchlist")
 app.add_typer(db_app, name="db")
+app.add_typer(token_commands.app, name="tokens")
+app.add_typer(feedback_commands.app, name="feedback")
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(delivery_commands.app, name="deliveries")
 
@@ -152,18 +154,32 @@ def desk(config: Config = None) -> None:
 
     from alerts.audit import prepare
     from alerts.desk import create_app
+    from alerts.desk.access import is_loopback
     from alerts.store import open_engine, reachable
+    from alerts.tokens import any_live
+    from stream.push import Push
 
     settings = _settings(config)
     engine = open_engine(settings.database_url)
     prepare(engine, "desk", _audited(settings), _now())
-    application = create_app(engine, settings.delivery, lambda: reachable(engine))
-    uvicorn.run(
-        application,
-        host=settings.http.host,
-        port=settings.http.desk_port,
-        log_level="warning",
-    )
+    local = is_loopback(settings.http.host)
+    if not local and not any_live(engine):
+        raise SettingsError(
+            f"http.host is {settings.http.host}, which other machines reach, and no token exists: "
+            "first barograph tokens create NAME --role admin"
+        )
+    with closing(Push(settings.kafka)) as push:
+        application = create_app(
+            engine, settings.delivery, lambda: reachable(engine), local=local, publish=push
+        )
+        uvicorn.run(
+            application,
+            host=settings.http.host,
+            port=settings.http.desk_port,
+            log_level="warning",
+            # An open page listens for events without end.
+            timeout_graceful_shutdown=2,
+        )
 
 
 @app.command(epilog="Example: barograph send posts.jsonl.gz --source forum")
@@ -369,6 +385,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
     from alerts.backtest import BacktestError
     from alerts.schema import SchemaError
+    from alerts.tokens import TokenError
     from model.classifier import ModelError
     from stream.broker import BrokerError
     from stream.clients import BrokerUnreachable
@@ -383,6 +400,7 @@ def _failures() -> tuple[type[Exception], ...]:
         OSError,
         OperationalError,
         SchemaError,
+        TokenError,
         BacktestError,
         ModelError,
         BrokerError,
