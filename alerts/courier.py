@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts.outbox import bury_strangers, deliver_due, open_client
+from alerts.outbox import bury_strangers, deliver_next, open_client
 from alerts.settings import WebhookTarget
 
 log = structlog.get_logger(__name__)
@@ -18,12 +18,27 @@ log = structlog.get_logger(__name__)
 INTERVAL = 1.0
 """Seconds between two looks into the outbox that nobody asked for."""
 
+CHORE = timedelta(minutes=1)
+"""Between two rounds of the chore."""
+
 
 class Courier:
-    """Delivers in the background from ``start`` to ``stop``; ``wake`` makes it look at once."""
+    """Delivers in the background from ``start`` to ``stop``; ``wake`` makes it look at once.
 
-    def __init__(self, engine: Engine, targets: Sequence[WebhookTarget]) -> None:
+    Args:
+        engine: the database.
+        targets: whom to deliver to.
+        chore: what is to be done every minute besides, with the time given.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        targets: Sequence[WebhookTarget],
+        chore: Callable[[datetime], object] = lambda now: None,
+    ) -> None:
         self._engine = engine
+        self._chore = chore
         self._targets = tuple(targets)
         self._stop = threading.Event()
         self._wakes = [threading.Event() for _ in self._targets]
@@ -51,20 +66,25 @@ class Courier:
             thread.join()
 
     def _run(self, target: WebhookTarget, wake: threading.Event) -> None:
-        tidy = target is self._targets[0]
+        first = target is self._targets[0]
+        due: datetime | None = None
         with open_client() as client:
             while not self._stop.is_set():
                 wake.clear()
-                sent = 0
+                taken = None
                 try:
-                    if tidy:
-                        bury_strangers(self._engine, self._targets, datetime.now(UTC))
-                        tidy = False
-                    sent = deliver_due(self._engine, (target,), client, datetime.now(UTC))
+                    now = datetime.now(UTC)
+                    if first and due is None:
+                        bury_strangers(self._engine, self._targets, now)
+                    if first and (due is None or now >= due):
+                        due = now + CHORE
+                        self._chore(now)
+                    # Each with its own time: receivers refuse what was signed minutes ago.
+                    taken = deliver_next(self._engine, target, client, now)
                 except SQLAlchemyError as error:
                     log.warning("outbox-unreachable", target=target.name, error=str(error))
                 except Exception:
                     # Whatever it was, the messages that come after it are still to be sent.
                     log.exception("delivery-failed", target=target.name)
-                if not sent:
+                if not taken:
                     wake.wait(INTERVAL)

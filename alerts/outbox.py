@@ -15,9 +15,10 @@ from prometheus_client import Counter
 from sqlalchemy import ColumnElement, Connection, Engine
 
 from alerts.addresses import RefusedAddress, resolve
+from alerts.formats import render
 from alerts.records import Alert, Severity, State
 from alerts.settings import WebhookTarget
-from alerts.store import Delivery, insert, put_audit
+from alerts.store import Delivery, hold_audit, insert, put_audit
 from alerts.tables import deliveries, disabled_targets
 from alerts.transitions import changed_at
 from alerts.webhooks import alert_body, message_id, next_attempt, retry_after, signed_headers
@@ -111,9 +112,6 @@ def deliver_due(
 ) -> int:
     """Send what is due at ``now``; a target that fails gets no more in this pass.
 
-    Of one alert a target gets the messages in their order: a resolved one waits until the firing
-    one was taken or given up.
-
     Returns:
         How many attempts were made.
 
@@ -122,17 +120,33 @@ def deliver_due(
     """
     attempts = 0
     for target in targets:
-        if _disabled(engine, target):
-            _bury(engine, target, now, "the target is disabled: it has answered 410")
-            continue
         for _ in range(PASS):
-            delivery = _claim(engine, target, now)
-            if delivery is None:
-                break
-            attempts += 1
-            if not _attempt(engine, target, delivery, client, now):
+            taken = deliver_next(engine, target, client, now)
+            attempts += taken is not None
+            if not taken:
                 break
     return attempts
+
+
+def deliver_next(
+    engine: Engine, target: WebhookTarget, client: httpx.Client, now: datetime
+) -> bool | None:
+    """Send a target the next message that is due.
+
+    Of one alert a target gets the messages in their order: a resolved one waits until the firing
+    one was taken or given up.
+
+    Returns:
+        Whether it was taken; None when nothing is due.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: the database cannot be reached.
+    """
+    if _disabled(engine, target):
+        _bury(engine, target, now, "the target is disabled: it has answered 410")
+        return None
+    delivery = _claim(engine, target, now)
+    return None if delivery is None else _attempt(engine, target, delivery, client, now)
 
 
 def bury_strangers(engine: Engine, targets: Sequence[WebhookTarget], now: datetime) -> None:
@@ -202,11 +216,14 @@ def _attempt(
     if status == 410:
         _settle(engine, delivery, now, "dead", now, error, status)
         with engine.begin() as connection:
+            hold_audit(connection)
             row = insert(connection, disabled_targets).values(
                 name=target.name, url=target.url, at=now
             )
             connection.execute(row.on_conflict_do_nothing())
-            put_audit(connection, now, "target.disabled", target.name, {"url": target.url})
+            # The host alone: the address of a chat's webhook is a secret.
+            detail = {"host": httpx.URL(target.url).host}
+            put_audit(connection, now, "target.disabled", target.name, detail)
         return False
     again = next_attempt(delivery.attempts, now, wait)
     if again is None:
@@ -220,8 +237,8 @@ def _send(
     target: WebhookTarget, delivery: Delivery, client: httpx.Client, now: datetime
 ) -> tuple[int | None, str | None, timedelta | None]:
     """The status answered, or None; what went wrong; the wait asked for."""
-    content = delivery.payload.encode()
-    headers = signed_headers(delivery.id, now, content, target.secrets)
+    content = render(target.format, delivery.payload).encode()
+    headers = signed_headers(delivery.id, now, content, target.secrets, target.signature)
     try:
         url = httpx.URL(target.url)
         port = url.port or (443 if url.scheme == "https" else 80)
@@ -256,6 +273,7 @@ def _settle(
 ) -> None:
     outcome = "failed" if status == "pending" else status
     with engine.begin() as connection:
+        hold_audit(connection)
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.id == delivery.id)
@@ -294,6 +312,7 @@ def _bury(engine: Engine, target: WebhookTarget, now: datetime, reason: str) -> 
 def _give_up(
     connection: Connection, which: ColumnElement[bool], now: datetime, reason: str
 ) -> None:
+    hold_audit(connection)
     rows = connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.status == "pending", which)

@@ -8,7 +8,7 @@ rest.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,6 +32,7 @@ from alerts.outbox import enqueue, transition_message
 from alerts.records import Alert, Window
 from alerts.schema import upgrade
 from alerts.settings import DeliverySettings
+from alerts.silences import SILENCED, keeps_back
 from alerts.store import put_alert, put_audit, put_windows, reachable
 
 log = structlog.get_logger(__name__)
@@ -80,6 +81,7 @@ class Recorder:
         group: the consumer group; several recorders of one group share the partitions.
         delivery: whether and where to deliver.
         consumer_options: more options of ``kafka.KafkaConsumer``, such as for TLS.
+        prepare: what brings the database up to date.
     """
 
     def __init__(
@@ -92,12 +94,14 @@ class Recorder:
         group: str,
         delivery: DeliverySettings,
         consumer_options: dict[str, Any] | None = None,
+        prepare: Callable[[Engine], None] = upgrade,
     ) -> None:
         self._windows = windows
         self._alerts = alerts
         self._engine = engine
         self._delivery = delivery
         self._direct = delivery.mode == "direct"
+        self._prepare = prepare
         self._courier = Courier(engine, delivery.targets if self._direct else ())
         self._consumer_options: dict[str, Any] = {
             "bootstrap_servers": bootstrap.split(","),
@@ -127,7 +131,7 @@ class Recorder:
             alerts.schema.SchemaError: a newer version has upgraded the database.
             kafka.errors.KafkaError: the broker cannot be used at all, such as for lack of rights.
         """
-        if not self._when_up(stop, lambda: upgrade(self._engine)):
+        if not self._when_up(stop, lambda: self._prepare(self._engine)):
             return
         consumer = self._connect(stop)
         if consumer is None:
@@ -220,6 +224,9 @@ class Recorder:
         now = datetime.now(UTC)
         if now - published_at > TELL_WITHIN:
             put_audit(connection, now, "delivery.skipped", alert.id, {"state": alert.state})
+            return
+        if keeps_back(connection, alert, now):
+            put_audit(connection, now, SILENCED, alert.id, {"state": alert.state})
             return
         message = transition_message(alert, self._delivery.dashboard_url)
         enqueue(connection, self._delivery.targets, message, now)

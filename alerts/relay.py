@@ -18,7 +18,7 @@ from alerts.alertmanager import Notice, Notification
 from alerts.outbox import Message, enqueue
 from alerts.records import Alert, Severity
 from alerts.settings import DeliverySettings, WebhookTarget
-from alerts.store import put_audit
+from alerts.store import hold_audit, put_audit
 from alerts.tables import alerts, deliveries
 from alerts.webhooks import alert_body, body, message_id
 
@@ -55,6 +55,7 @@ def relay(
     queued = 0
     waiting: list[str] = []
     with engine.begin() as connection:
+        hold_audit(connection)
         for notice in notification.alerts:
             try:
                 message = _message(connection, delivery, notification.group_key, notice, now)
@@ -130,7 +131,7 @@ def _resolved_payload(
         # The severity that was left behind when it got worse; the alert has not ended with it.
         return None
     if alert.state == "resolved":
-        return alert_body(alert, dashboard_url)
+        return None if _is_told(connection, alert.id) else alert_body(alert, dashboard_url)
     if now - notice.ends_at < FORGET_AFTER:
         # The series may be gone because a worker is: silence is no good news.
         raise NotYet(f"alert {alert.id} still fires by what is stored")
@@ -167,6 +168,14 @@ def _told_of(
         .limit(1)
     )
     return None if text is None else Alert.model_validate_json(text)
+
+
+def _is_told(connection: Connection, alert_id: str) -> bool:
+    """Whether somebody was told that the alert is over: see ``alerts.overdue``."""
+    query = sa.select(deliveries.c.id).where(
+        deliveries.c.alert_id == alert_id, deliveries.c.state == "resolved"
+    )
+    return connection.scalar(query.limit(1)) is not None
 
 
 def _bare_body(notice: Notice, dashboard_url: str) -> str:

@@ -38,8 +38,7 @@ def upgrade(database: Engine | str) -> None:
         finally:
             engine.dispose()
         return
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config = _config()
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     with database.begin() as connection:
         if connection.dialect.name == "sqlite":
@@ -54,3 +53,26 @@ def upgrade(database: Engine | str) -> None:
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def require(engine: Engine) -> None:
+    """See that the database has the tables of this version; changes nothing.
+
+    Raises:
+        SchemaError: it has those of another one, or none.
+        sqlalchemy.exc.OperationalError: the database cannot be reached.
+    """
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    with engine.connect() as connection:
+        present = MigrationContext.configure(connection).get_current_revision()
+    if present != head:
+        raise SchemaError(
+            f"the database {'has no tables' if present is None else f'is at schema {present}'}, "
+            f"and this version of Barograph works with {head}: barograph db upgrade"
+        )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config

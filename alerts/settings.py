@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from alerts.formats import Format
 from alerts.records import Severity
-from alerts.webhooks import decode_secret
+from alerts.webhooks import PREFIX, Signature, decode_secret
 
 
 class Section(BaseModel):
     """A part of the settings: an unknown key is a mistake, not a wish."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # What was given may be a secret in the wrong place: no error repeats it.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class DetectorSettings(Section):
@@ -47,7 +57,19 @@ class WebhookTarget(Section):
         pattern=r"^[a-z0-9][a-z0-9_-]*$", description="stands in the audit table and in metrics"
     )
     url: str = Field(pattern=r"^https?://", description="where to post")
-    secret: SecretStr = Field(description="whsec_ and base64, as in Standard Webhooks")
+    format: Format = Field(
+        "standard",
+        description="the body: `standard` as Standard Webhooks, `json` the alert alone, "
+        "`slack` and `teams` for an incoming webhook of theirs",
+    )
+    signature: Signature = Field(
+        "standard", description="`github`: `X-Hub-Signature-256`, for receivers that know no other"
+    )
+    secret: SecretStr | None = Field(
+        None,
+        description="whsec_ and base64, as in Standard Webhooks; with `signature: github` any text "
+        "of 16 characters or more; may be left out for `slack` and `teams`, which check none",
+    )
     previous_secret: SecretStr | None = Field(
         None, description="signs as well, until every receiver has taken the new secret"
     )
@@ -59,14 +81,29 @@ class WebhookTarget(Section):
 
     @field_validator("secret", "previous_secret")
     @classmethod
-    def _decodable(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None:
+    def _can_sign(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if secret is None:
+            return None
+        if info.data.get("signature") != "github":
             decode_secret(secret.get_secret_value())
+        elif info.field_name == "previous_secret":
+            raise ValueError("signature: github has room for one signature, not for a previous one")
+        elif len(secret) < 16:
+            raise ValueError("a secret has 16 characters or more")
         return secret
+
+    @model_validator(mode="after")
+    def _signs(self) -> WebhookTarget:
+        if self.secret is None and self.format not in ("slack", "teams"):
+            raise ValueError(
+                f"target {self.name} needs a secret; make one with: "
+                f'echo "{PREFIX}$(openssl rand -base64 32)"'
+            )
+        return self
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What to sign with, the present secret first."""
+        """What to sign with, the present secret first; none for a chat without one."""
         found = (self.secret, self.previous_secret)
         return tuple(secret.get_secret_value() for secret in found if secret is not None)
 
@@ -82,5 +119,12 @@ class DeliverySettings(Section):
         "http://127.0.0.1:8080", description="where the desk is reached, for links in alerts"
     )
     relay_token: SecretStr | None = Field(
-        None, description="bearer token that Alertmanager must send to the relay; none: any may"
+        None,
+        description="bearer token that Alertmanager must send to the relay; none: whoever is on "
+        "this machine may post, others not",
+    )
+    alertmanager_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Alertmanager, for silences made on the desk (mode `prometheus`)",
     )

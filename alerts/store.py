@@ -18,8 +18,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from alerts.chain import GENESIS, entry
 from alerts.records import Alert, Window, utc
-from alerts.tables import alert_transitions, alerts, audit, deliveries, windows
+from alerts.tables import (
+    alert_transitions,
+    alerts,
+    audit,
+    deliveries,
+    disabled_targets,
+    windows,
+)
 from alerts.transitions import changed_at
 
 BUSY_TIMEOUT = 10
@@ -27,6 +35,9 @@ BUSY_TIMEOUT = 10
 
 CONNECT_TIMEOUT = 5
 """Seconds until a PostgreSQL that does not answer counts as down."""
+
+AUDIT_LOCK = 0x61756469
+"""Key of PostgreSQL's advisory lock ("audi") that whoever appends to the audit table holds."""
 
 
 def open_engine(url: str) -> Engine:
@@ -49,6 +60,8 @@ def open_engine(url: str) -> Engine:
             parsed.set(drivername="postgresql+psycopg"),
             connect_args={"connect_timeout": CONNECT_TIMEOUT},
             pool_pre_ping=True,
+            # Whatever the server's default: who waits for a lock must then see what it guarded.
+            isolation_level="READ COMMITTED",
         )
     raise sa.exc.ArgumentError(f"database_url must be of SQLite or PostgreSQL, not {backend}")
 
@@ -128,6 +141,7 @@ def put_alert(connection: Connection, alert: Alert) -> bool:
     Returns:
         Whether the transition is new; a repeat changes nothing.
     """
+    hold_audit(connection)
     at = changed_at(alert)
     state = {
         "id": alert.id,
@@ -178,11 +192,39 @@ def put_alert(connection: Connection, alert: Alert) -> bool:
     return True
 
 
+def hold_audit(connection: Connection) -> None:
+    """Keep other writers from the audit table until this transaction ends; twice is once.
+
+    A chain has one end: two processes that append at a time would both go on from the same row.
+    Whoever writes alerts or deliveries and audits it calls this before, so that all take their
+    locks in one order and none waits for another that waits for it.
+    """
+    if connection.dialect.name == "sqlite":
+        # Any change, even of nothing, takes the lock of the only writer.
+        connection.execute(sa.update(disabled_targets).where(sa.false()).values(name=""))
+    else:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(AUDIT_LOCK)))
+
+
 def put_audit(
     connection: Connection, at: datetime, kind: str, subject: str, detail: dict[str, Any]
 ) -> None:
-    """Append a row to the audit table, which the database itself keeps from being changed."""
-    connection.execute(sa.insert(audit).values(at=at, kind=kind, subject=subject, detail=detail))
+    """Append a row to the audit table, which the database itself keeps from being changed.
+
+    Args:
+        connection: in a transaction; until it ends no other process appends.
+        at: when it happened.
+        kind: what happened, such as ``delivery.dead``.
+        subject: what it happened to: an alert's id, a target's name.
+        detail: more of it, in JSON's values; never a secret.
+    """
+    hold_audit(connection)
+    last = connection.execute(
+        sa.select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)
+    ).first()
+    number, previous = (1, GENESIS) if last is None else (last.id + 1, last.hash)
+    row = entry(number, at, kind, subject, detail, previous)
+    connection.execute(sa.insert(audit).values({**row, "at": at}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +328,20 @@ def find_alert(engine: Engine, alert_id: str) -> AlertHistory | None:
             tuple(Alert.model_validate_json(text) for text in transitions),
             tuple(Delivery(*row) for row in sent),
         )
+
+
+def list_deliveries(
+    engine: Engine, *, status: str | None = None, target: str | None = None, limit: int = 100
+) -> list[Delivery]:
+    """The newest ``limit`` deliveries, newest first."""
+    query = sa.select(deliveries)
+    if status is not None:
+        query = query.where(deliveries.c.status == status)
+    if target is not None:
+        query = query.where(deliveries.c.target == target)
+    query = query.order_by(deliveries.c.occurred_at.desc(), deliveries.c.id).limit(limit)
+    with engine.connect() as connection:
+        return [Delivery(*row) for row in connection.execute(query)]
 
 
 def document_sums(engine: Engine, prefix: str) -> dict[int, int]:

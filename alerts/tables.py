@@ -23,7 +23,11 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
+
+SERIAL = BigInteger().with_variant(Integer, "sqlite")
+"""A number that the database gives; SQLite does so for its own integer type only."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -124,10 +128,102 @@ disabled_targets = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", SERIAL, primary_key=True),
     Column("at", UtcTime, nullable=False),
     Column("kind", String, nullable=False),
     Column("subject", String, nullable=False),
     Column("detail", JSON, nullable=False),
+    # See alerts.chain.
+    Column("previous", String, nullable=False, server_default=""),
+    Column("hash", String, nullable=False, server_default=""),
     Index("audit_subject", "subject"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    # SHA-256 of the token, which itself is kept nowhere.
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("created_at", UtcTime, nullable=False),
+    Column("used_at", UtcTime),
+    Column("revoked_at", UtcTime),
+    Index(
+        "tokens_live_name",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("token_id", BigInteger, ForeignKey("tokens.id"), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+)
+
+acknowledgements = Table(
+    "acknowledgements",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("alert_id", String, ForeignKey("alerts.id"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("by", String, nullable=False),
+    Column("comment", Text, nullable=False),
+    Index("acknowledgements_alert", "alert_id"),
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("alert_id", String, ForeignKey("alerts.id"), nullable=False),
+    Column("topic", String, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("until", UtcTime, nullable=False),
+    Column("by", String, nullable=False),
+    Column("comment", Text, nullable=False),
+    # What Alertmanager calls it; none where it was not asked, or did not take it.
+    Column("alertmanager_id", String),
+    Column("error", Text),
+    Index("silences_alert", "alert_id"),
+    Index("silences_topic", "topic", "until"),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("document_id", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("topic", String, nullable=False),
+    Column("old", String, nullable=False),
+    Column("new", String, nullable=False),
+    Column("by", String, nullable=False),
+    Column("comment", Text, nullable=False),
+    # The alert it was seen in, if any.
+    Column("alert_id", String),
+    Column("exported_at", UtcTime),
+    Index("corrections_document", "document_id", "topic"),
+    Index("corrections_alert", "alert_id"),
+)
+
+pushes = Table(
+    "pushes",
+    metadata,
+    # The token's name; empty where no tokens are in use.
+    Column("who", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    # What was answered; none while the request is under way.
+    Column("ids", JSON(none_as_null=True)),
+    Index("pushes_at", "at"),
 )

@@ -1,5 +1,8 @@
 """What a webhook says and how it is signed, after https://www.standardwebhooks.com (v1).
 
+Or as GitHub signs, for receivers that know only that:
+https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
+
 Pure: no network, no clock.
 """
 
@@ -14,15 +17,15 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
+from alerts.fitting import fitted
 from alerts.records import Alert
 from alerts.transitions import changed_at
 
 PREFIX = "whsec_"
-MAX_BODY = 20_000
-"""Bytes of the longest body; evidence is left out until it fits."""
+Signature = Literal["standard", "github"]
 
 RETRIES = tuple(
     timedelta(seconds=seconds)
@@ -50,25 +53,41 @@ def decode_secret(secret: str) -> bytes:
 
 
 def signed_headers(
-    message_id: str, now: datetime, body: bytes, secrets: Sequence[str]
+    message_id: str,
+    now: datetime,
+    body: bytes,
+    secrets: Sequence[str],
+    style: Signature = "standard",
 ) -> dict[str, str]:
-    """Headers of one attempt; with several secrets a receiver may hold any of them.
+    """Headers of one attempt.
+
+    Args:
+        message_id: the same for every attempt.
+        now: the time of this one.
+        body: what is sent.
+        secrets: what to sign with; with several a receiver may hold any of them; with none
+            nothing is signed.
+        style: ``github`` signs the body alone, with the first secret as it is written.
 
     Raises:
         ValueError: a secret is malformed.
     """
     timestamp = str(int(now.timestamp()))
-    content = b".".join((message_id.encode(), timestamp.encode(), body))
-    digests = [hmac.digest(decode_secret(secret), content, hashlib.sha256) for secret in secrets]
-    return {
+    headers = {
         "content-type": "application/json",
         "user-agent": "Barograph",
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,
-        "webhook-signature": " ".join(
-            f"v1,{base64.b64encode(digest).decode()}" for digest in digests
-        ),
     }
+    if not secrets:
+        return headers
+    if style == "github":
+        digest = hmac.new(secrets[0].encode(), body, hashlib.sha256).hexdigest()
+        return {**headers, "x-hub-signature-256": f"sha256={digest}"}
+    content = b".".join((message_id.encode(), timestamp.encode(), body))
+    digests = [hmac.digest(decode_secret(secret), content, hashlib.sha256) for secret in secrets]
+    signatures = (f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
+    return {**headers, "webhook-signature": " ".join(signatures)}
 
 
 def message_id(*parts: str) -> str:
@@ -90,22 +109,14 @@ def alert_body(alert: Alert, dashboard_url: str) -> str:
 
 
 def body(state: str, occurred_at: datetime, data: dict[str, Any]) -> str:
-    """The JSON text of a message, under 20 kB: evidence that does not fit is left out."""
-    evidence = list(data.get("evidence", ()))
-    while True:
-        content = {**data, "evidence": evidence}
-        text = json.dumps(
-            {
-                "type": f"alert.{state}",
-                "timestamp": occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-                "data": content,
-            },
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
-        if len(text.encode()) <= MAX_BODY or not evidence:
-            return text
-        evidence.pop()
+    """The JSON text of a message, 20 kB at most: see ``alerts.fitting``."""
+    timestamp = occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+    def render(content: dict[str, Any]) -> str:
+        message = {"type": f"alert.{state}", "timestamp": timestamp, "data": content}
+        return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+    return fitted({**data, "evidence": list(data.get("evidence", ()))}, render)
 
 
 def next_attempt(

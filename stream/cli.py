@@ -8,14 +8,18 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
 import typer
+from pydantic import BaseModel
 
+from stream import audit_commands, delivery_commands, feedback_commands, token_commands
+from stream.commands import Config, Failure
 from stream.settings import Settings, SettingsError, load
 
 app = typer.Typer(
@@ -34,10 +38,11 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(watchlist_app, name="watchlist")
 app.add_typer(db_app, name="db")
+app.add_typer(token_commands.app, name="tokens")
+app.add_typer(feedback_commands.app, name="feedback")
+app.add_typer(audit_commands.app, name="audit")
+app.add_typer(delivery_commands.app, name="deliveries")
 
-Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Settings file (YAML).", show_default=False)
-]
 Bootstrap = Annotated[
     str | None,
     typer.Option("--bootstrap", "-b", help="Kafka, host:port.", show_default=False),
@@ -52,14 +57,19 @@ class Backend(StrEnum):
     TORCH = "torch"
 
 
-class Failure(Exception):
-    """A command could not do what it was asked; its message is one line for the user."""
-
-
 def _settings(config: Path | None, bootstrap: str | None = None, **options: Any) -> Settings:
     if bootstrap is not None:
         options["kafka"] = {"bootstrap": bootstrap}
     return load(config, **{key: value for key, value in options.items() if value is not None})
+
+
+def _audited(settings: Settings) -> dict[str, BaseModel]:
+    """The settings whose changes are audited: they decide what fires and who hears of it."""
+    return {"detector": settings.detector, "delivery": settings.delivery}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @contextmanager
@@ -106,6 +116,7 @@ def recorder(config: Config = None, bootstrap: Bootstrap = None) -> None:
     """Copy windows and alerts from Kafka to SQL, and deliver alerts in direct mode."""
     from prometheus_client import REGISTRY
 
+    from alerts.audit import prepare
     from alerts.recorder import Recorder
     from alerts.store import open_engine
     from stream.health import HealthServer
@@ -120,6 +131,7 @@ def recorder(config: Config = None, bootstrap: Bootstrap = None) -> None:
         engine=engine,
         group=f"{kafka.app_id}-recorder",
         delivery=settings.delivery,
+        prepare=lambda database: prepare(database, "recorder", _audited(settings), _now()),
     )
     health = HealthServer(
         settings.http.host,
@@ -140,20 +152,34 @@ def desk(config: Config = None) -> None:
     """Serve the page, the API, and the relay for Alertmanager."""
     import uvicorn
 
+    from alerts.audit import prepare
     from alerts.desk import create_app
-    from alerts.schema import upgrade
+    from alerts.desk.access import is_loopback
     from alerts.store import open_engine, reachable
+    from alerts.tokens import any_live
+    from stream.push import Push
 
     settings = _settings(config)
     engine = open_engine(settings.database_url)
-    upgrade(engine)
-    application = create_app(engine, settings.delivery, lambda: reachable(engine))
-    uvicorn.run(
-        application,
-        host=settings.http.host,
-        port=settings.http.desk_port,
-        log_level="warning",
-    )
+    prepare(engine, "desk", _audited(settings), _now())
+    local = is_loopback(settings.http.host)
+    if not local and not any_live(engine):
+        raise SettingsError(
+            f"http.host is {settings.http.host}, which other machines reach, and no token exists: "
+            "first barograph tokens create NAME --role admin"
+        )
+    with closing(Push(settings.kafka)) as push:
+        application = create_app(
+            engine, settings.delivery, lambda: reachable(engine), local=local, publish=push
+        )
+        uvicorn.run(
+            application,
+            host=settings.http.host,
+            port=settings.http.desk_port,
+            log_level="warning",
+            # An open page listens for events without end.
+            timeout_graceful_shutdown=2,
+        )
 
 
 @app.command(epilog="Example: barograph send posts.jsonl.gz --source forum")
@@ -359,6 +385,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
     from alerts.backtest import BacktestError
     from alerts.schema import SchemaError
+    from alerts.tokens import TokenError
     from model.classifier import ModelError
     from stream.broker import BrokerError
     from stream.clients import BrokerUnreachable
@@ -373,6 +400,7 @@ def _failures() -> tuple[type[Exception], ...]:
         OSError,
         OperationalError,
         SchemaError,
+        TokenError,
         BacktestError,
         ModelError,
         BrokerError,

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from alerts.lifecycle import WINDOW_NAMES
 from stream.aggregator import Aggregator
+from stream.drift import Drift
 from stream.scorer import FAULTS, Batch
 from stream.watermarks import NEVER
 
@@ -130,6 +131,13 @@ class Metrics:
             ["source"],
             registry=r,
         )
+        self.shift = Gauge(
+            "barograph_model_drift",
+            "Population stability index of the last day against the last weeks.",
+            ["input"],
+            registry=r,
+        )
+        self._drift = Drift()
         for code in FAULTS:
             # From zero, or an increase could not be seen.
             self.dead.labels(code)
@@ -144,6 +152,8 @@ class Metrics:
         self.batch_size.observe(size)
         self.classify_seconds.observe(seconds)
         self.clamped.inc(batch.clamped)
+        for name, index in self._drift.add((document for _, document in batch.scored), now).items():
+            self.shift.labels(name).set(index)
         for letter in batch.dead:
             self.dead.labels(letter.code).inc()
         for raw, document in batch.scored:

@@ -54,10 +54,10 @@ TITLES = {
 }
 
 TARGETS = """\
-`delivery.targets` is a list, each entry of which has these keys. `name`, `url` and `secret` are
-required. Make a secret with `echo "whsec_$(openssl rand -base64 32)"`. A private or loopback
-address is refused unless `internal` is true. A target that has answered 410 gets nothing more until
-its `url` changes.
+`delivery.targets` is a list, each entry of which has these keys. `name` and `url` are required, and
+so is `secret`, but for chats. Make one with `echo "whsec_$(openssl rand -base64 32)"`. A private or
+loopback address is refused unless `internal` is true. A target that has answered 410 gets nothing
+more until its `url` changes, or `barograph deliveries retry --enable` says that it is back.
 """
 
 

@@ -15,6 +15,7 @@ import pytest
 from stream.broker import EmbeddedBroker
 from stream.settings import KafkaSettings, Settings, Topics
 from tests import servers
+from tests.browser import Browser, chromium
 
 # No test depends on how fast the machine happens to be.
 hypothesis.settings.register_profile(
@@ -26,6 +27,7 @@ DATA = servers.ROOT.parent / "shared" / "data"
 SERVER_FIXTURES = {
     "alertmanager",
     "broker",
+    "browser",
     "embedded_kafka",
     "kafka",
     "kafka_settings",
@@ -108,6 +110,13 @@ def prometheus(tmp_path: Path) -> Callable[..., AbstractContextManager[str]]:
 def alertmanager(tmp_path: Path) -> Callable[..., AbstractContextManager[str]]:
     """``with alertmanager(config) as base_url``."""
     return partial(servers.alertmanager, folder=tmp_path / "alertmanager")
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium; ``with browser.page() as page`` opens a tab with cookies of its own."""
+    with chromium(tmp_path_factory.mktemp("chromium")) as found:
+        yield found
 
 
 @pytest.fixture

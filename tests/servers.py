@@ -355,7 +355,7 @@ def webhook_receiver() -> Iterator[WebhookReceiver]:
                 self.end_headers()
                 self.wfile.write(receiver.body)
 
-        do_GET = do_POST = do_PUT = _answer  # noqa: N815  the names the base class calls
+        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815  the names the base class calls
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

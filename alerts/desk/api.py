@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, HTTPException, Query
-from pydantic import AwareDatetime, BaseModel
+from fastapi import APIRouter, Depends, Header, HTTPException, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Engine
 
+from alerts import acts
+from alerts.acts import NoSuchAlert
 from alerts.alertmanager import Notification
+from alerts.corrections import Sentiment, correct, list_corrections
+from alerts.desk import feeding
+from alerts.desk.access import Access, Visitor
+from alerts.desk.feeding import Publish, Rate
 from alerts.records import Alert, State, Window
 from alerts.relay import relay
 from alerts.settings import DeliverySettings
+from alerts.silences import SilenceRefused
 from alerts.store import find_alert, latest_windows, list_alerts, topic_windows
+
+Name = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$"
+    ),
+]
+# PostgreSQL stores no null bytes.
+Comment = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=r"^[^\x00]*$")
+]
+Identity = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]+$")]
+Topic = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class Seconds(IntEnum):
@@ -40,17 +61,115 @@ class DeliveryView(BaseModel):
     delivered_at: datetime | None
 
 
+class Act(BaseModel):
+    """What every act brings along: who acts (else the token's name), and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Name | None = None
+    comment: Comment = ""
+
+
+class SilenceRequest(Act):
+    """For how long a topic is not told of."""
+
+    minutes: int = Field(ge=1, le=7 * 24 * 60)
+
+
+class CorrectionRequest(Act):
+    """A document's sentiment towards a topic, as it was and as it should have been."""
+
+    document_id: Identity
+    text: Text
+    topic: Identity
+    old: Sentiment
+    new: Sentiment
+
+
+class AcknowledgementView(BaseModel):
+    """Somebody has seen an alert."""
+
+    id: int
+    alert_id: str
+    at: datetime
+    by: str
+    comment: str
+
+
+class SilenceView(BaseModel):
+    """A topic is not told of until then; ``error`` says why Alertmanager did not take it."""
+
+    id: int
+    alert_id: str
+    topic: str
+    at: datetime
+    until: datetime
+    by: str
+    comment: str
+    alertmanager_id: str | None
+    error: str | None
+
+
+class Ended(BaseModel):
+    """How many silences were ended."""
+
+    ended: int
+
+
+class CorrectionView(BaseModel):
+    """A correction; ``exported_at`` is none while it waits."""
+
+    id: int
+    at: datetime
+    document_id: str
+    text: str
+    topic: str
+    old: Sentiment
+    new: Sentiment
+    by: str
+    comment: str
+    alert_id: str | None
+    exported_at: datetime | None
+
+
 class AlertView(BaseModel):
-    """An alert, its transitions and deliveries, oldest first."""
+    """An alert, what became of it and what was done about it, oldest first."""
 
     alert: Alert
     transitions: list[Alert]
     deliveries: list[DeliveryView]
+    acknowledgements: list[AcknowledgementView]
+    silences: list[SilenceView]
 
 
-def router(engine: Engine, delivery: DeliverySettings, wake: Callable[[], None]) -> APIRouter:
+def router(
+    engine: Engine,
+    delivery: DeliverySettings,
+    wake: Callable[[], None],
+    access: Access,
+    publish: Publish | None,
+) -> APIRouter:
     """The routes; ``wake`` is called when something was put in the outbox."""
-    routes = APIRouter(prefix="/api/v1")
+    routes = APIRouter()
+    routes.include_router(_reading(engine, access))
+    routes.include_router(_acting(engine, delivery, access))
+    routes.include_router(feeding.router(engine, access, publish, Rate()))
+    routes.include_router(_relaying(engine, delivery, wake, access))
+    return routes
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "the body cannot be read as text"},
+    401: {"description": "no bearer token, or one that is unknown or revoked"},
+    403: {"description": "the token's role does not allow it"},
+    503: {"description": "the database cannot be reached"},
+}
+
+
+def _reading(engine: Engine, access: Access) -> APIRouter:
+    routes = APIRouter(
+        prefix="/api/v1", dependencies=[Depends(access.api("read"))], responses=REFUSALS
+    )
 
     @routes.get("/topics")
     def topics(seconds: Annotated[Seconds, Query()] = Seconds.HOUR) -> list[Window]:
@@ -59,7 +178,7 @@ def router(engine: Engine, delivery: DeliverySettings, wake: Callable[[], None])
 
     @routes.get("/windows")
     def windows(
-        topic: str,
+        topic: Topic,
         seconds: Annotated[Seconds, Query()] = Seconds.HOUR,
         since: AwareDatetime | None = None,
         until: AwareDatetime | None = None,
@@ -71,13 +190,13 @@ def router(engine: Engine, delivery: DeliverySettings, wake: Callable[[], None])
     @routes.get("/alerts")
     def alerts(
         state: State | None = None,
-        topic: str | None = None,
+        topic: Topic | None = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> list[Alert]:
         """Alerts in their present state, newest first."""
         return list_alerts(engine, state=state, topic=topic, limit=limit)
 
-    @routes.get("/alerts/{alert_id:path}")
+    @routes.get("/alerts/{alert_id:path}", responses={404: {"description": "no such alert"}})
     def alert(alert_id: str) -> AlertView:
         """One alert, with its history."""
         history = find_alert(engine, alert_id)
@@ -89,9 +208,113 @@ def router(engine: Engine, delivery: DeliverySettings, wake: Callable[[], None])
             deliveries=[
                 DeliveryView.model_validate(row, from_attributes=True) for row in history.deliveries
             ],
+            acknowledgements=[
+                AcknowledgementView.model_validate(row, from_attributes=True)
+                for row in acts.acknowledgements_of(engine, [alert_id]).get(alert_id, [])
+            ],
+            silences=[
+                SilenceView.model_validate(row, from_attributes=True)
+                for row in acts.silences_of(engine, alert_id)
+            ],
         )
 
-    @routes.post("/alertmanager")
+    @routes.get("/corrections")
+    def corrections(
+        waiting: bool | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 1000
+    ) -> list[CorrectionView]:
+        """The newest corrections that stand, oldest first; ``waiting``: not exported yet."""
+        return [
+            CorrectionView.model_validate(row, from_attributes=True)
+            for row in list_corrections(engine, waiting=waiting, limit=limit)
+        ]
+
+    return routes
+
+
+def _acting(engine: Engine, delivery: DeliverySettings, access: Access) -> APIRouter:
+    routes = APIRouter(prefix="/api/v1", responses=REFUSALS)
+    actor = access.api("act")
+    unknown: dict[int | str, dict[str, Any]] = {404: {"description": "no such alert"}}
+
+    @routes.post("/alerts/{alert_id:path}/acknowledge", status_code=201, responses=unknown)
+    def acknowledge(
+        alert_id: str, act: Act, visitor: Visitor = Depends(actor)
+    ) -> AcknowledgementView:
+        """Say that somebody has seen the alert."""
+        try:
+            done = acts.acknowledge(
+                engine, alert_id, visitor.actor(act.by or ""), act.comment, datetime.now(UTC)
+            )
+        except NoSuchAlert:
+            raise HTTPException(404, "no such alert") from None
+        return AcknowledgementView.model_validate(done, from_attributes=True)
+
+    @routes.post("/alerts/{alert_id:path}/silence", status_code=201, responses=unknown)
+    def silence(
+        alert_id: str, act: SilenceRequest, visitor: Visitor = Depends(actor)
+    ) -> SilenceView:
+        """Tell nobody of the alert's topic for a while; see ``error`` of the answer."""
+        try:
+            done = acts.silence(
+                engine,
+                delivery,
+                alert_id,
+                visitor.actor(act.by or ""),
+                act.comment,
+                timedelta(minutes=act.minutes),
+                datetime.now(UTC),
+            )
+        except NoSuchAlert:
+            raise HTTPException(404, "no such alert") from None
+        return SilenceView.model_validate(done, from_attributes=True)
+
+    @routes.delete(
+        "/alerts/{alert_id:path}/silence",
+        responses={**unknown, 502: {"description": "Alertmanager did not end it"}},
+    )
+    def unsilence(alert_id: str, visitor: Visitor = Depends(actor)) -> Ended:
+        """Tell of the alert's topic again."""
+        try:
+            ended = acts.unsilence(engine, delivery, alert_id, visitor.actor(), datetime.now(UTC))
+        except NoSuchAlert:
+            raise HTTPException(404, "no such alert") from None
+        except SilenceRefused as reason:
+            raise HTTPException(502, str(reason)) from None
+        return Ended(ended=ended)
+
+    @routes.post("/corrections", status_code=201)
+    def add_correction(act: CorrectionRequest, visitor: Visitor = Depends(actor)) -> CorrectionView:
+        """Store a correction; a later one of the same document and topic takes its place."""
+        done = correct(
+            engine,
+            visitor.actor(act.by or ""),
+            datetime.now(UTC),
+            document_id=act.document_id,
+            text=act.text,
+            topic=act.topic,
+            old=act.old,
+            new=act.new,
+            comment=act.comment,
+        )
+        return CorrectionView.model_validate(done, from_attributes=True)
+
+    return routes
+
+
+def _relaying(
+    engine: Engine, delivery: DeliverySettings, wake: Callable[[], None], access: Access
+) -> APIRouter:
+    routes = APIRouter(prefix="/api/v1")
+
+    @routes.post(
+        "/alertmanager",
+        responses={
+            **REFUSALS,
+            401: {"description": "the token of the relay is wrong or missing"},
+            409: {"description": "delivery.mode is direct: the recorder delivers alerts"},
+            503: {"description": "SQL is behind, or cannot be reached: post it again"},
+        },
+    )
     def alertmanager(
         notification: Notification, authorization: Annotated[str, Header()] = ""
     ) -> dict[str, int]:
@@ -100,6 +323,8 @@ def router(engine: Engine, delivery: DeliverySettings, wake: Callable[[], None])
             expected = f"Bearer {delivery.relay_token.get_secret_value()}"
             if not hmac.compare_digest(expected.encode(), authorization.encode()):
                 raise HTTPException(401, "the bearer token is wrong or missing")
+        elif not access.local:
+            raise HTTPException(401, "other machines may post once delivery.relay_token is set")
         if delivery.mode != "prometheus":
             raise HTTPException(409, "delivery.mode is direct: the recorder delivers alerts")
         relayed = relay(engine, delivery, notification, datetime.now(UTC))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hmac
 import http.server
 import json
 import threading
@@ -82,6 +83,42 @@ def test_a_message_is_signed_and_delivered_once(
     (audited,) = audit_rows(any_engine, alert().id)
     assert audited.kind == "delivery.delivered"
     assert audited.detail["answer"] == 200
+
+
+@pytest.mark.parametrize("form", ["standard", "json", "slack", "teams"])
+def test_each_target_gets_its_format(
+    engine: Engine, client: httpx.Client, webhook_receiver: WebhookReceiver, form: str
+) -> None:
+    chat = form in ("slack", "teams")
+    there = target(webhook_receiver.url, format=form, secret=None if chat else SECRET)
+    put(engine, [there], alert())
+    assert deliver_due(engine, [there], client, datetime.now(UTC)) == 1
+    (request,) = webhook_receiver.requests
+    body = json.loads(request.body)
+    if not chat:
+        assert Webhook(SECRET).verify(request.body, request.headers) == body
+    if form == "standard":
+        assert body["data"]["id"] == alert().id
+    elif form == "json":
+        assert (body["type"], body["id"]) == ("alert.firing", alert().id)
+    elif form == "slack":
+        assert next(block["type"] for block in body["blocks"]) == "header"
+    else:
+        assert body["attachments"][0]["content"]["type"] == "AdaptiveCard"
+    assert request.headers["webhook-id"] == rows(engine)[0].id
+    assert ("webhook-signature" in request.headers) is not chat
+
+
+def test_a_receiver_may_want_the_signature_of_github(
+    engine: Engine, client: httpx.Client, webhook_receiver: WebhookReceiver
+) -> None:
+    secret = "It's a Secret to Everybody"
+    there = target(webhook_receiver.url, secret=secret, signature="github")
+    put(engine, [there], alert())
+    deliver_due(engine, [there], client, NOON)
+    (request,) = webhook_receiver.requests
+    digest = hmac.new(secret.encode(), request.body, "sha256").hexdigest()
+    assert request.headers["x-hub-signature-256"] == f"sha256={digest}"
 
 
 def test_resolved_waits_for_firing(

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from alerts.webhooks import (
-    MAX_BODY,
     RETRIES,
     alert_body,
     alert_url,
@@ -20,7 +19,7 @@ from alerts.webhooks import (
     retry_after,
     signed_headers,
 )
-from tests.alerts.examples import NOON, OTHER_SECRET, SECRET, alert, evidence, resolved, target
+from tests.alerts.examples import NOON, OTHER_SECRET, SECRET, resolved, target
 
 
 @given(st.text(max_size=300))
@@ -51,15 +50,41 @@ def test_the_body_says_what_happened() -> None:
     assert data["baseline"]["negative_stories"] == 2.2
 
 
-def test_evidence_that_does_not_fit_is_left_out() -> None:
-    stories = tuple(evidence(i, text="€" * 2000) for i in range(5))
-    text = alert_body(alert(evidence=stories), "http://desk.example")
-    assert len(text.encode()) <= MAX_BODY
-    assert [story["id"] for story in json.loads(text)["data"]["evidence"]] == [
-        "story-0",
-        "story-1",
-        "story-2",
-    ]
+def test_the_style_of_github() -> None:
+    """The example of its documentation."""
+    secret, text = "It's a Secret to Everybody", b"Hello, World!"
+    headers = signed_headers("msg_1", NOON, text, [secret], "github")
+    assert headers["x-hub-signature-256"] == (
+        "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+    )
+    assert headers["webhook-id"] == "msg_1"
+    assert "webhook-signature" not in headers
+
+
+def test_without_a_secret_nothing_is_signed() -> None:
+    assert not [name for name in signed_headers("msg_1", NOON, b"", []) if "signature" in name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"secret": None}, "target risk needs a secret"),
+        ({"secret": None, "format": "json"}, "target risk needs a secret"),
+        ({"format": "slack", "secret": "short"}, "whsec_"),
+        ({"signature": "github", "secret": "short"}, "16 characters"),
+        ({"signature": "github", "previous_secret": OTHER_SECRET}, "room for one signature"),
+        ({"format": "xml"}, "standard"),
+    ],
+)
+def test_a_target_that_cannot_sign_is_refused(changes: dict[str, str | None], says: str) -> None:
+    with pytest.raises(ValidationError, match=says) as error:
+        target("https://risk.example/token", **changes)
+    assert "token" not in str(error.value)
+
+
+def test_a_chat_needs_no_secret() -> None:
+    assert target(secret=None, format="slack").secrets == ()
+    assert target(secret="any text of 16 letters", signature="github").secrets
 
 
 def test_an_id_is_the_same_for_the_same_parts_only() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,11 +15,20 @@ from prometheus_client import REGISTRY
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from alerts.acts import Actor, silence
 from alerts.recorder import Recorder
 from alerts.records import Alert, Window
 from alerts.schema import upgrade
 from alerts.settings import DeliverySettings
-from alerts.store import document_sums, find_alert, list_alerts, open_engine, topic_windows
+from alerts.silences import SILENCED
+from alerts.store import (
+    audit_rows,
+    document_sums,
+    find_alert,
+    list_alerts,
+    open_engine,
+    topic_windows,
+)
 from alerts.tables import alert_transitions, deliveries
 from stream.clients import producer
 from stream.settings import Settings
@@ -173,6 +183,24 @@ def test_killed_between_transaction_and_commit_nothing_counts_twice(
         transitions = sa.select(sa.func.count()).select_from(alert_transitions)
         assert connection.scalar(transitions) == 2
     assert len(webhook_receiver.requests) == 2
+
+
+def test_in_direct_mode_a_silence_keeps_back_what_fires(
+    settings: Settings, engine: Engine, webhook_receiver: WebhookReceiver
+) -> None:
+    delivery = DeliverySettings(mode="direct", targets=(target(webhook_receiver.url),))
+    with running(make(settings, engine, delivery)):
+        publish(settings, alert())
+        webhook_receiver.wait(1)
+        now = datetime.now(UTC)
+        silence(engine, delivery, alert().id, Actor("Ana"), "", timedelta(hours=1), now)
+        publish(settings, worse(), alert(id="second"), resolved(id="second"))
+        publish(settings, resolved(severity="critical"))
+        webhook_receiver.wait(2)
+    # Of the first the end is told, as its beginning was; of the second nothing.
+    assert deliveries_of(engine) == [("firing", "delivered"), ("resolved", "delivered")]
+    kept = [row.detail for row in audit_rows(engine, "second") if row.kind == SILENCED]
+    assert kept == [{"state": "firing"}, {"state": "resolved"}]
 
 
 def test_while_the_database_is_down_kafka_keeps(

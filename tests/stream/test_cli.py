@@ -54,6 +54,55 @@ def test_a_mistake_gives_a_line_that_says_what_to_change(
         assert len(shown.splitlines()) == 1
 
 
+def test_tokens_are_made_shown_once_listed_and_revoked(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert barograph(monkeypatch, "tokens", "list") == 0
+    assert "barograph tokens create" in capsys.readouterr().out
+    assert barograph(monkeypatch, "tokens", "create", "ana", "--role", "act") == 0
+    made = capsys.readouterr()
+    secret = made.out.strip()
+    assert secret.startswith("barograph_")
+    assert "nothing shows it again" in made.err
+    assert barograph(monkeypatch, "tokens", "create", "ana", "--role", "act") == 1
+    assert "revoke it first" in capsys.readouterr().err
+    assert barograph(monkeypatch, "tokens", "create", "bo", "--role", "root") == 2
+    capsys.readouterr()
+    assert barograph(monkeypatch, "tokens", "revoke", "ana") == 0
+    assert barograph(monkeypatch, "tokens", "revoke", "ana") == 1
+    assert "no token is called ana" in capsys.readouterr().err
+    assert barograph(monkeypatch, "tokens", "list") == 0
+    listed = capsys.readouterr().out
+    assert "revoked" in listed
+    assert secret not in listed
+
+
+def test_the_desk_listens_to_others_only_with_a_token(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    started = []
+    monkeypatch.setattr("uvicorn.run", lambda app, **options: started.append(options["host"]))
+    monkeypatch.setenv("BAROGRAPH_HTTP__HOST", "0.0.0.0")
+    assert barograph(monkeypatch, "desk") == 2
+    assert "barograph tokens create" in capsys.readouterr().err
+    assert barograph(monkeypatch, "tokens", "create", "ana", "--role", "admin") == 0
+    assert barograph(monkeypatch, "desk") == 0
+    assert barograph(monkeypatch, "tokens", "revoke", "ana") == 0
+    assert barograph(monkeypatch, "desk") == 2
+    monkeypatch.setenv("BAROGRAPH_HTTP__HOST", "localhost")
+    assert barograph(monkeypatch, "desk") == 0
+    assert started == ["0.0.0.0", "localhost"]
+
+
+def test_feedback_is_exported(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert barograph(monkeypatch, "feedback", "export", "out.jsonl") == 1
+    assert "barograph db upgrade" in capsys.readouterr().err
+    assert barograph(monkeypatch, "db", "upgrade") == 0
+    assert barograph(monkeypatch, "feedback", "export", "out.jsonl") == 0
+    assert "0 corrections written to out.jsonl" in capsys.readouterr().out
+    assert barograph(monkeypatch, "feedback", "export", "none/out.jsonl") == 1
+    assert "none/out.jsonl" in capsys.readouterr().err
+
+
 def test_help_shows_an_example(monkeypatch, capsys):
     assert barograph(monkeypatch, "send", "--help") == 0
     assert "barograph send posts.jsonl.gz" in capsys.readouterr().out
