@@ -1,13 +1,13 @@
 """What a topic's own past leads to expect of its distinct negative stories.
 
 The rate is known by hour of the week: the topic's mean, times the rhythm of all topics together,
-times what the topic's own working days and weekends add to it, their rhythm of the day, and the
-hour of the week. Each is a gamma-Poisson posterior mean around the coarser one, so it moves away
-from that only as far as counts support it (e.g. Gelman et al., Bayesian Data Analysis, 3rd ed.,
-section 2.6). A factor for the last days follows slow drift. Counts around the rate are
-overdispersed; how much is fitted by moments, for each window length on its own, because bursts of
-minutes and of days are different things (Cameron and Trivedi, Regression Analysis of Count Data,
-2nd ed., section 3.3).
+times what the topic's own rhythm of the day adds to it (working days and weekends apart), times
+what its hour of the week adds to that. Each is a gamma-Poisson posterior mean around the coarser
+one, so it moves away from that only as far as counts support it (e.g. Gelman et al., Bayesian Data
+Analysis, 3rd ed., section 2.6). A factor for the last days follows slow drift. Counts around the
+rate are overdispersed; how much is fitted by moments, for each window length on its own, because
+bursts of minutes and of days are different things (Cameron and Trivedi, Regression Analysis of
+Count Data, 2nd ed., section 3.3).
 
 Learns from closed hours only. An hour that is never given, because the feed had a gap or an alert
 was firing, is missing: it is neither a zero nor does anything get forgotten over it.
@@ -165,6 +165,10 @@ class Baseline:
     """Decayed sums over closed hours."""
 
     memory_hours: float
+    day_types_apart: bool = False
+    """Whether working days and weekends have levels of their own besides their rhythms: right for
+    what stops at weekends, such as the documents of a source. Of a topic's few negative stories it
+    believes too much (twice the budget at ten documents an hour)."""
     hours: int = 0
     """hours learned, undecayed"""
     counts: list[float] = field(default_factory=_zeros)
@@ -313,7 +317,9 @@ class Baseline:
             for hour, place in enumerate(range(day * DAY, (day + 1) * DAY)):
                 counts[hour] += worth * self.counts[place]
                 expected[hour] += worth * mean * self.weights[place] * prior.rhythm[place]
-        level = (sum(counts) + DAY_SHRINK) / (sum(expected) + DAY_SHRINK)
+        level = 1.0
+        if self.day_types_apart:
+            level = (sum(counts) + DAY_SHRINK) / (sum(expected) + DAY_SHRINK)
         return [
             level * (count + DAY_SHRINK) / (level * mean + DAY_SHRINK)
             for count, mean in zip(counts, expected, strict=True)

@@ -34,7 +34,7 @@ class SourceRhythm:
 
     def __init__(self, memory_hours: float, heard: int) -> None:
         """Heard: event time of its newest document, seconds since 1970."""
-        self.baseline = Baseline(memory_hours)
+        self.baseline = Baseline(memory_hours, day_types_apart=True)
         self.heard = heard
         self.learned_to = heard // HOUR
         """hour (since 1970) up to which it has learned"""
