@@ -8,6 +8,7 @@ import warnings
 from functools import partial
 
 import structlog
+from prometheus_client import ProcessCollector
 
 from model.classifier import Classifier
 from model.labels import TOPICS, slug
@@ -71,6 +72,8 @@ def run(settings: Settings) -> None:
     create(settings)
     scorer = build_scorer(settings)
     metrics = Metrics()
+    # The recorder's and the desk's registry has this by itself.
+    ProcessCollector(registry=metrics.registry)
     topology = Topology(settings, scorer, partial(config_of, settings, scorer), metrics)
     health = HealthServer(
         settings.http.host, settings.http.worker_port, metrics.registry, topology.ready
