@@ -58,7 +58,9 @@ lock: $(UV) ## resolve the dependencies anew into requirements/
 	  --generate-hashes --no-header --no-annotate pyproject.toml"; \
 	$$lock -o requirements/light.txt && \
 	$$lock -c requirements/light.txt --extra test --extra dev -o requirements/test.txt && \
-	$$lock --extra train --extra test -o requirements/train.txt
+	$$lock --extra train --extra test -o requirements/train.txt && \
+	$$lock -c requirements/train.txt --extra train -o requirements/gpu.txt && \
+	echo 'setuptools>=77' | $${lock% pyproject.toml} - -o requirements/build.txt
 
 clean: ## remove what make has built, .venv included
 	rm -rf $(VENV) $(TRAIN_VENV) build *.egg-info

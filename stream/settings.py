@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError
@@ -66,6 +66,11 @@ class WorkerSettings(Section):
 
     batch_size: int = Field(256, ge=1, le=10_000, description="documents scored in one call")
     batch_wait: float = Field(0.1, gt=0, le=5, description="s to wait for a batch to fill")
+    backend: Literal["onnx", "torch"] = Field(
+        "onnx",
+        description="what runs the model; `torch` takes a GPU where there is one, and needs "
+        "`model` and the extra `train`",
+    )
     classify_threads: int = Field(2, ge=1, le=64, description="processor cores for the classifier")
     allowed_lateness: float = Field(30.0, ge=0, description="s of disorder within a source")
     idle_after: float = Field(

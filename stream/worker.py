@@ -31,7 +31,8 @@ def build_scorer(settings: Settings) -> Scorer:
         WatchlistError: the watchlist is wrong.
     """
     watchlist = load(settings.watchlist)
-    classifier = Classifier.load(settings.model, settings.worker.classify_threads)
+    worker = settings.worker
+    classifier = Classifier.load(settings.model, worker.classify_threads, worker.backend)
     return Scorer(classifier, watchlist, settings.author_key.get_secret_value().encode())
 
 

@@ -23,6 +23,7 @@ RECORDED = {
     rule["record"] for group in RULES["groups"] for rule in group["rules"] if "record" in rule
 }
 
+
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_the_files_are_what_the_program_makes(name: str) -> None:
     written = (GRAFANA / "dashboards" / f"{name}.json").read_text(encoding="utf-8")
