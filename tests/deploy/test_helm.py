@@ -42,6 +42,12 @@ ALL = (
     "networkPolicy.deskFrom[0].namespaceSelector.matchLabels.name=ingress",
     "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.name=monitoring",
     "imagePullSecrets[0].name=registry",
+    "extraVolumes[0].name=ca",
+    "extraVolumes[0].secret.secretName=kafka-ca",
+    "extraVolumeMounts[0].name=ca",
+    "extraVolumeMounts[0].mountPath=/etc/kafka",
+    "autoscaling.triggerMetadata.tls=enable",
+    "autoscaling.authenticationRef=kafka",
 )
 COMPONENTS = {"worker": 9101, "recorder": 9102, "desk": 8080}
 
@@ -242,6 +248,12 @@ def test_keda_adds_workers_up_to_the_number_of_partitions() -> None:
     assert trigger["metadata"]["topic"] == settings.kafka.topics.documents
     assert trigger["metadata"]["bootstrapServers"] == settings.kafka.bootstrap
     assert all(isinstance(value, str) for value in trigger["metadata"].values())
+
+
+def test_keda_signs_in_where_kafka_wants_it(everything: Any) -> None:
+    (trigger,) = everything["ScaledObject", "demo-barograph-worker"]["spec"]["triggers"]
+    assert trigger["metadata"]["tls"] == "enable"
+    assert trigger["authenticationRef"] == {"name": "kafka"}
 
 
 def test_keda_follows_a_topic_of_another_name() -> None:

@@ -113,6 +113,9 @@ spec:
         {{- if $gpu }}
         - {name: model, mountPath: /models/run, readOnly: true}
         {{- end }}
+        {{- with $values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
   volumes:
     - name: config
       configMap: {name: {{ include "barograph.name" $context }}}
@@ -123,6 +126,9 @@ spec:
       persistentVolumeClaim:
         claimName: {{ required "worker.gpu.modelClaim is needed: the model that ships is for processors" $values.worker.gpu.modelClaim }}
         readOnly: true
+    {{- end }}
+    {{- with $values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- with $own.nodeSelector }}
   nodeSelector: {{ toYaml . | nindent 4 }}
