@@ -50,7 +50,7 @@ spec:
     runAsGroup: 10001
     fsGroup: 10001
     seccompProfile: {type: RuntimeDefault}
-  # A worker that is asked to stop finishes its batch.
+  # Longer than a batch takes, so that a worker can leave its group.
   terminationGracePeriodSeconds: 60
   containers:
     - name: {{ $component }}
