@@ -5,6 +5,8 @@ VENV := .venv
 TRAIN_VENV := .venv-train
 BIN := $(VENV)/bin
 KAFKA_JARS := build/kafka
+HELM := build/helm
+HELM_VERSION := v3.18.6
 PYTEST_ARGS ?=
 TRAIN_ARGS ?=
 DATA ?= ../shared/data
@@ -27,7 +29,7 @@ install: $(VENV)/.light ## everything to run, in .venv
 run: $(VENV)/.light ## the whole monitor on this machine, fed with a demonstration
 	$(BIN)/barograph up --demo
 
-test: $(VENV)/.test $(KAFKA_JARS)/.jars $(TRAIN_VENV)/.train ## all tests, with real servers (PYTEST_ARGS="-k name" for some)
+test: $(VENV)/.test $(KAFKA_JARS)/.jars $(HELM) $(TRAIN_VENV)/.train ## all tests, with real servers (PYTEST_ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 	$(TRAIN_VENV)/bin/python -m pytest tests/training $(PYTEST_ARGS)
 
@@ -58,7 +60,9 @@ lock: $(UV) ## resolve the dependencies anew into requirements/
 	  --generate-hashes --no-header --no-annotate pyproject.toml"; \
 	$$lock -o requirements/light.txt && \
 	$$lock -c requirements/light.txt --extra test --extra dev -o requirements/test.txt && \
-	$$lock --extra train --extra test -o requirements/train.txt
+	$$lock --extra train --extra test -o requirements/train.txt && \
+	$$lock -c requirements/train.txt --extra train -o requirements/gpu.txt && \
+	echo 'setuptools>=77' | $${lock% pyproject.toml} - -o requirements/build.txt
 
 clean: ## remove what make has built, .venv included
 	rm -rf $(VENV) $(TRAIN_VENV) build *.egg-info
@@ -95,6 +99,12 @@ $(KAFKA_JARS)/.jars: deploy/kafka/pom.xml | servers
 	mvn --quiet --batch-mode -f deploy/kafka/pom.xml dependency:copy-dependencies \
 	  -DoutputDirectory=$(CURDIR)/$(KAFKA_JARS)
 	@touch $@
+
+# Debian has none: the one that is installed, or built from its source.
+$(HELM): | servers
+	@mkdir -p $(@D)
+	if command -v helm >/dev/null; then ln -sf "$$(command -v helm)" $@; \
+	  else GOBIN=$(CURDIR)/$(@D) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION); fi
 
 $(UV):
 	$(PYTHON) -m venv build/uv

@@ -120,6 +120,7 @@ def recorder(config: Config = None, bootstrap: Bootstrap = None) -> None:
     from alerts.recorder import Recorder
     from alerts.store import open_engine
     from stream.health import HealthServer
+    from stream.security import client_options
 
     settings = _settings(config, bootstrap)
     kafka = settings.kafka
@@ -131,6 +132,7 @@ def recorder(config: Config = None, bootstrap: Bootstrap = None) -> None:
         engine=engine,
         group=f"{kafka.app_id}-recorder",
         delivery=settings.delivery,
+        consumer_options=client_options(kafka.security),
         prepare=lambda database: prepare(database, "recorder", _audited(settings), _now()),
     )
     health = HealthServer(

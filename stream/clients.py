@@ -10,6 +10,12 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 
+from stream.security import client_options
+from stream.settings import KafkaSettings
+
+Broker = KafkaSettings | str
+"""Where Kafka is: its settings, or the bare ``host:port`` of one without TLS and SASL."""
+
 CONNECT_MS = 5_000
 """How long a first connection may take."""
 
@@ -17,9 +23,12 @@ CONNECT_MS = 5_000
 class BrokerUnreachable(Exception):
     """No Kafka broker answers; the message says where it was looked for."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, listening: bool = False) -> None:
         super().__init__(
-            f"no Kafka broker answers at {bootstrap}: start one, or set kafka.bootstrap "
+            f"something listens at {bootstrap} but lets no Kafka client of these settings in: see "
+            "kafka.security (TLS, password) and the port"
+            if listening
+            else f"no Kafka broker answers at {bootstrap}: start one, or set kafka.bootstrap "
             "(BAROGRAPH_KAFKA__BOOTSTRAP)"
         )
 
@@ -47,7 +56,10 @@ def _listening(bootstrap: str) -> bool:
 
 
 @contextmanager
-def _open(kind: Any, bootstrap: str, **options: Any) -> Iterator[Any]:
+def _open(kind: Any, broker: Broker, **options: Any) -> Iterator[Any]:
+    bootstrap = broker if isinstance(broker, str) else broker.bootstrap
+    if not isinstance(broker, str):
+        options |= client_options(broker.security)
     if not _listening(bootstrap):
         raise BrokerUnreachable(bootstrap)
     try:
@@ -58,23 +70,23 @@ def _open(kind: Any, bootstrap: str, **options: Any) -> Iterator[Any]:
             **options,
         )
     except (KafkaConnectionError, KafkaTimeoutError, OSError):
-        raise BrokerUnreachable(bootstrap) from None
+        raise BrokerUnreachable(bootstrap, _listening(bootstrap)) from None
     try:
         yield client
     finally:
         client.close()
 
 
-def admin(bootstrap: str) -> Any:
+def admin(broker: Broker) -> Any:
     """A context with a ``KafkaAdminClient``.
 
     Raises:
         BrokerUnreachable: on entering, when no broker answers within ``CONNECT_MS``.
     """
-    return _open(KafkaAdminClient, bootstrap)
+    return _open(KafkaAdminClient, broker)
 
 
-def producer(bootstrap: str) -> Any:
+def producer(broker: Broker) -> Any:
     """A context with a ``KafkaProducer`` that loses and repeats nothing; closing it flushes.
 
     Raises:
@@ -82,7 +94,7 @@ def producer(bootstrap: str) -> Any:
     """
     return _open(
         KafkaProducer,
-        bootstrap,
+        broker,
         acks="all",
         enable_idempotence=True,
         allow_auto_create_topics=False,
@@ -94,10 +106,10 @@ def producer(bootstrap: str) -> Any:
     )
 
 
-def consumer(bootstrap: str, **options: Any) -> Any:
+def consumer(broker: Broker, **options: Any) -> Any:
     """A context with a ``KafkaConsumer`` that commits nothing on its own.
 
     Raises:
         BrokerUnreachable: on entering, when no broker answers within ``CONNECT_MS``.
     """
-    return _open(KafkaConsumer, bootstrap, enable_auto_commit=False, **options)
+    return _open(KafkaConsumer, broker, enable_auto_commit=False, **options)

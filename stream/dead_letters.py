@@ -67,9 +67,9 @@ def list_dead_letters(settings: Settings, limit: int = 100) -> list[DeadLetter]:
         DeadLetterError: the broker stopped answering.
     """
     kafka = settings.kafka
-    require(kafka.bootstrap, kafka.topics.dead_letters)
+    require(kafka, kafka.topics.dead_letters)
     place = TopicPartition(kafka.topics.dead_letters, 0)
-    with consumer(kafka.bootstrap) as client:
+    with consumer(kafka) as client:
         client.assign([place])
         end = client.end_offsets([place])[place]
         # The end may be named too low, see _read; then more than the limit are read.
@@ -98,10 +98,10 @@ def replay_dead_letters(
         DeadLetterError: the broker stopped answering.
     """
     kafka = settings.kafka
-    require(kafka.bootstrap, kafka.topics.dead_letters, kafka.topics.documents)
+    require(kafka, kafka.topics.dead_letters, kafka.topics.documents)
     place = TopicPartition(kafka.topics.dead_letters, 0)
     group = f"{kafka.app_id}-dead-letters"
-    with consumer(kafka.bootstrap, group_id=group) as client:
+    with consumer(kafka, group_id=group) as client:
         client.assign([place])
         if numbers is not None:
             wanted = set(numbers)
@@ -122,7 +122,7 @@ def _send_back(settings: Settings, records: Iterable[Any]) -> tuple[int, int | N
     """Send each to its topic; how many, and the last one's place."""
     answers = []
     last = None
-    with producer(settings.kafka.bootstrap) as client:
+    with producer(settings.kafka) as client:
         for record in records:
             letter = _letter(record)
             topic = letter.topic or settings.kafka.topics.documents

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import stamina
 from aiokafka import AIOKafkaProducer
@@ -33,8 +33,10 @@ class Outgoing(NamedTuple):
 class Publisher:
     """Sends messages and waits until the broker has them."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, **options: Any) -> None:
+        """Connect to nothing yet; ``options`` are more ones of the client, such as for TLS."""
         self._bootstrap = bootstrap
+        self._options = options
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
 
@@ -96,6 +98,7 @@ class Publisher:
                     acks="all",
                     max_batch_size=256 * 1024,
                     max_request_size=MAX_REQUEST,
+                    **self._options,
                 )
                 try:
                     await producer.start()

@@ -65,8 +65,8 @@ class Push:
     def _connected(self) -> Any:
         with self._lock:
             if self._producer is None:
-                require(self._kafka.bootstrap, self._kafka.topics.documents)
-                self._producer = self._stack.enter_context(producer(self._kafka.bootstrap))
+                require(self._kafka, self._kafka.topics.documents)
+                self._producer = self._stack.enter_context(producer(self._kafka))
             return self._producer
 
     def close(self) -> None:

@@ -46,6 +46,7 @@ TITLES = {
     "": "General",
     "kafka": "Kafka",
     "kafka.topics": "Names of the topics",
+    "kafka.security": "Encryption and signing in to Kafka",
     "worker": "Worker",
     "detector": "Detector",
     "delivery": "Delivery",

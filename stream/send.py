@@ -63,7 +63,7 @@ def send(
     """
     kafka = settings.kafka
     topic = kafka.topics.documents
-    require(kafka.bootstrap, topic)
+    require(kafka, topic)
     started = time.monotonic()
     tally = _Tally()
     skipped: list[int] = []
@@ -75,7 +75,7 @@ def send(
         desc=f"{path.name} to {topic}",
         disable=None if progress else True,
     )
-    with bar, producer(kafka.bootstrap) as client:
+    with bar, producer(kafka) as client:
 
         def read(position: int) -> None:
             bar.update(position - bar.n)

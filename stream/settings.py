@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -41,6 +41,38 @@ class Topics(Section):
     )
 
 
+class Security(Section):
+    """How the broker is spoken to: encrypted, and as whom."""
+
+    tls: bool = Field(False, description="encrypt, and check the broker's certificate and name")
+    ca_file: Path | None = Field(
+        None, description="PEM: who signs the brokers' certificates; none: those the system trusts"
+    )
+    certificate_file: Path | None = Field(
+        None, description="PEM: the client's certificate, where the broker asks for one"
+    )
+    key_file: Path | None = Field(None, description="PEM: the key of it, without a password")
+    sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, description="mechanism of signing in; `PLAIN` sends the password, so only with `tls`"
+    )
+    username: str | None = Field(None, description="for `sasl`")
+    password: SecretStr | None = Field(None, description="for `sasl`")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Security:
+        if self.sasl is not None and (self.username is None or self.password is None):
+            raise ValueError("sasl needs username and password")
+        if self.sasl is None and (self.username is not None or self.password is not None):
+            raise ValueError("username and password need sasl: which mechanism?")
+        if self.sasl == "PLAIN" and not self.tls:
+            raise ValueError("sasl PLAIN sends the password as it is: set tls")
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file go together")
+        if not self.tls and (self.ca_file is not None or self.certificate_file is not None):
+            raise ValueError("ca_file and certificate_file need tls: true")
+        return self
+
+
 class KafkaSettings(Section):
     """The broker, and how topics are made."""
 
@@ -59,6 +91,7 @@ class KafkaSettings(Section):
     session_timeout: float = Field(10.0, gt=0, description="s until a dead worker is replaced")
     rebalance_timeout: float = Field(30.0, gt=0, description="s a group may take to re-form")
     topics: Topics = Topics()
+    security: Security = Security()
 
 
 class WorkerSettings(Section):
@@ -66,6 +99,11 @@ class WorkerSettings(Section):
 
     batch_size: int = Field(256, ge=1, le=10_000, description="documents scored in one call")
     batch_wait: float = Field(0.1, gt=0, le=5, description="s to wait for a batch to fill")
+    backend: Literal["onnx", "torch"] = Field(
+        "onnx",
+        description="what runs the model; `torch` takes a GPU where there is one, and needs "
+        "`model` and the extra `train`",
+    )
     classify_threads: int = Field(2, ge=1, le=64, description="processor cores for the classifier")
     allowed_lateness: float = Field(30.0, ge=0, description="s of disorder within a source")
     idle_after: float = Field(

@@ -11,8 +11,8 @@ from typing import Any
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
+from stream.clients import Broker, admin
 from stream.clients import BrokerUnreachable as BrokerUnreachable
-from stream.clients import admin
 from stream.settings import HOUR, KafkaSettings, Settings
 
 UNKNOWN_TOPIC = 3
@@ -86,7 +86,7 @@ def create(settings: Settings) -> list[str]:
             partitions than the settings say: an entity would move to another worker's table.
     """
     wanted = specs(settings.kafka)
-    with admin(settings.kafka.bootstrap) as client:
+    with admin(settings.kafka) as client:
         existing = _partitions(client, wanted)
         _check(settings.kafka, existing)
         missing = [spec for spec in wanted if spec.name not in existing]
@@ -123,7 +123,7 @@ def describe(settings: Settings) -> list[TopicRow]:
         BrokerUnreachable: no broker answers.
     """
     wanted = specs(settings.kafka)
-    with admin(settings.kafka.bootstrap) as client:
+    with admin(settings.kafka) as client:
         found = {topic["name"]: topic for topic in _describe(client, wanted)}
         retention = _retention_hours(client, list(found))
     rows = []
@@ -134,14 +134,14 @@ def describe(settings: Settings) -> list[TopicRow]:
     return rows
 
 
-def require(bootstrap: str, *names: str) -> None:
+def require(broker: Broker, *names: str) -> None:
     """See that topics are there, before something is sent to them or read.
 
     Raises:
         BrokerUnreachable: no broker answers.
         TopicError: one is missing.
     """
-    with admin(bootstrap) as client:
+    with admin(broker) as client:
         found = {topic["name"] for topic in client.describe_topics(list(names)) if _usable(topic)}
     if missing := [name for name in names if name not in found]:
         raise TopicError(f"topic {missing[0]} does not exist: barograph topics create")

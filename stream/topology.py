@@ -24,7 +24,8 @@ from stream.metrics import Metrics
 from stream.offsets import Offsets, Taken
 from stream.publisher import Outgoing, Publisher
 from stream.scorer import Batch, Raw, Scorer
-from stream.settings import Settings
+from stream.security import client_options, ssl_context
+from stream.settings import Security, Settings
 from stream.slices import Tick, decode, encode
 from stream.watchlist import WatchlistError, changed_at, load
 from stream.watermarks import BEAT
@@ -74,6 +75,7 @@ class Topology:
         self.app = faust.App(
             kafka.app_id,
             broker=[f"kafka://{server}" for server in servers(kafka.bootstrap)],
+            broker_credentials=_credentials(kafka.security),
             store="memory://",
             datadir=self.datadir,
             autodiscover=False,
@@ -252,7 +254,9 @@ class Topology:
 
     async def _publish(self, messages: list[Outgoing]) -> None:
         if self._publisher is None:
-            self._publisher = Publisher(",".join(servers(self.settings.kafka.bootstrap)))
+            kafka = self.settings.kafka
+            options = client_options(kafka.security)
+            self._publisher = Publisher(",".join(servers(kafka.bootstrap)), **options)
         await self._publisher.publish(messages)
 
     async def _tick(self) -> None:
@@ -361,6 +365,19 @@ def raw_of(event: EventT[bytes]) -> Raw:
     message = event.message
     arrived = message.timestamp or time.time()
     return Raw(message.partition, message.offset, message.value, arrived, message.key)
+
+
+def _credentials(security: Security) -> Any:
+    """The same as ``client_options``, as Faust wants it; None for a broker without security."""
+    context = ssl_context(security)
+    if security.sasl and security.password is not None:
+        return faust.SASLCredentials(
+            username=security.username,
+            password=security.password.get_secret_value(),
+            ssl_context=context,
+            mechanism=security.sasl,
+        )
+    return faust.SSLCredentials(context) if context else None
 
 
 def _reachable(bootstrap: str) -> bool:

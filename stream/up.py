@@ -284,7 +284,7 @@ def _show(settings: Settings, say: Callable[[str], None]) -> None:
 def _play(settings: Settings, say: Callable[[str], None]) -> None:
     stream = list(documents(datetime.now(UTC)))
     say(f"Playing two quiet weeks and a bad quarter of an hour: {len(stream)} documents …")
-    with producer(settings.kafka.bootstrap) as client:
+    with producer(settings.kafka) as client:
         for document in stream:
             client.send(settings.kafka.topics.documents, value=document.value)
         client.flush()

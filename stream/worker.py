@@ -8,6 +8,7 @@ import warnings
 from functools import partial
 
 import structlog
+from prometheus_client import ProcessCollector
 
 from model.classifier import Classifier
 from model.labels import TOPICS, slug
@@ -30,7 +31,8 @@ def build_scorer(settings: Settings) -> Scorer:
         WatchlistError: the watchlist is wrong.
     """
     watchlist = load(settings.watchlist)
-    classifier = Classifier.load(settings.model, settings.worker.classify_threads)
+    worker = settings.worker
+    classifier = Classifier.load(settings.model, worker.classify_threads, worker.backend)
     return Scorer(classifier, watchlist, settings.author_key.get_secret_value().encode())
 
 
@@ -71,6 +73,8 @@ def run(settings: Settings) -> None:
     create(settings)
     scorer = build_scorer(settings)
     metrics = Metrics()
+    # The recorder's and the desk's registry has this by itself.
+    ProcessCollector(registry=metrics.registry)
     topology = Topology(settings, scorer, partial(config_of, settings, scorer), metrics)
     health = HealthServer(
         settings.http.host, settings.http.worker_port, metrics.registry, topology.ready

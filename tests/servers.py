@@ -142,8 +142,10 @@ def _kafka_answers(bootstrap: str) -> bool:
 
 
 @contextlib.contextmanager
-def kafka(folder: Path) -> Iterator[Kafka]:
-    """Apache Kafka, one node, KRaft."""
+def kafka(
+    folder: Path, more: Mapping[str, str] | None = None, format_options: Sequence[str] = ()
+) -> Iterator[Kafka]:
+    """Apache Kafka, one node, KRaft; `more` properties are added to those of the same name."""
     java = _java()
     jars = f"{KAFKA_JARS}/*"
     port, controller = free_port(), free_port()
@@ -166,6 +168,8 @@ def kafka(folder: Path) -> Iterator[Kafka]:
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",
     }
+    for key, value in (more or {}).items():
+        properties[key] = f"{properties[key]},{value}" if key in properties else value
     config = folder / "server.properties"
     config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
     storage = [java, "-Xmx128m", "-cp", jars, "kafka.tools.StorageTool"]
@@ -173,7 +177,10 @@ def kafka(folder: Path) -> Iterator[Kafka]:
         [*storage, "random-uuid"], check=True, capture_output=True, text=True
     ).stdout.split()[-1]
     subprocess.run(
-        [*storage, "format", "--standalone", "--config", str(config), "--cluster-id", cluster],
+        [
+            *(*storage, "format", "--standalone", "--config", str(config)),
+            *("--cluster-id", cluster, *format_options),
+        ],
         check=True,
         capture_output=True,
     )

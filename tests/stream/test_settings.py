@@ -90,3 +90,20 @@ def test_what_is_written_for_a_process_is_read_the_same_and_kept_secret(tmp_path
     assert load(path).model_dump() == given.model_dump()
     assert path.stat().st_mode & 0o077 == 0
     assert "s3cret" not in repr(given)
+
+
+@pytest.mark.parametrize(
+    ("security", "said"),
+    [
+        ({"sasl": "SCRAM-SHA-512"}, "needs username and password"),
+        ({"sasl": "SCRAM-SHA-512", "username": "u"}, "needs username and password"),
+        ({"username": "u", "password": "secret-word"}, "need sasl"),
+        ({"sasl": "PLAIN", "username": "u", "password": "secret-word"}, "set tls"),
+        ({"tls": True, "certificate_file": "c.pem"}, "go together"),
+        ({"ca_file": "ca.pem"}, "need tls"),
+    ],
+)
+def test_security_that_cannot_work_is_refused(security: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as caught:
+        load(kafka={"security": security})
+    assert "secret-word" not in str(caught.value)

@@ -18,6 +18,9 @@ from model.foreign import columns
 from model.labels import SENTIMENTS, TOPICS
 from model.network import TwoHeadClassifier
 from model.torch_backend import TorchBackend, choose_device, positions
+from stream.scorer import Raw
+from stream.settings import Settings, WorkerSettings
+from stream.worker import build_scorer
 from tests.training.conftest import ARCHITECTURES, FIRMS
 
 # transformers' DeBERTa scripts a few functions.
@@ -51,6 +54,14 @@ def folder(request: pytest.FixtureRequest, backbone: Callable[[str], Path], tmp_
 def loaded(folder: Path, **description: Any) -> Classifier:
     (folder / "model.json").write_text(json.dumps(description))
     return Classifier.load(folder, backend="torch", device="cpu")
+
+
+def test_the_worker_scores_with_it(folder: Path) -> None:
+    (folder / "model.json").write_text("{}")
+    scorer = build_scorer(Settings(model=folder, worker=WorkerSettings(backend="torch")))
+    row = json.dumps({"text": "Acme soars", "source": "wire"}).encode()
+    batch = scorer.score([Raw(0, 0, row, 1.0e9)], 1.0e9)
+    assert [document.source for _, document in batch.scored] == ["wire"]
 
 
 def near(ours: list[Score], theirs: list[Score], atol: float = 1e-4) -> bool:

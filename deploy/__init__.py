@@ -1,0 +1,1 @@
+"""What runs Barograph and watches it; the programs here make files that are checked in."""

@@ -1,0 +1,1 @@
+"""The dashboards, as programs: ``python -m deploy.grafana`` writes ``dashboards/*.json``."""
