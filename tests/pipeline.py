@@ -29,6 +29,8 @@ class Pipeline:
     names: tuple[str, ...] = ("worker", "recorder")
     second_try: bool = False
     """start what is not ready after a while once more, as ``up`` does"""
+    database_url: str = ""
+    """SQLite in the folder where none is given"""
     children: dict[str, Child] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -36,18 +38,22 @@ class Pipeline:
         self.settings = self.settings.model_copy(
             update={
                 "http": HttpSettings(**ports),
-                "database_url": f"sqlite:///{self.folder}/barograph.db",
+                "database_url": self.database_url or f"sqlite:///{self.folder}/barograph.db",
             }
         )
-        self._config = write_settings(self.settings, self.folder)
+        self.config = write_settings(self.settings, self.folder)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         create(self.settings)
-        for name in self.names:
-            self.start(name)
-        for name in self.names:
-            self.ready(name)
+        try:
+            for name in self.names:
+                self.start(name)
+            for name in self.names:
+                self.ready(name)
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
         self.engine: Engine = open_engine(self.settings.database_url)
         self._stack.callback(self.engine.dispose)
         return self
@@ -65,7 +71,7 @@ class Pipeline:
         self._stack.close()
 
     def start(self, name: str) -> None:
-        self.children[name] = Child(name, self._config, self.folder)
+        self.children[name] = Child(name, self.config, self.folder)
 
     def join(self) -> str:
         """Start a second worker of the same application; returns its address."""
