@@ -18,7 +18,13 @@ import structlog
 import typer
 from pydantic import BaseModel
 
-from stream import audit_commands, delivery_commands, feedback_commands, token_commands
+from stream import (
+    audit_commands,
+    delivery_commands,
+    feed_commands,
+    feedback_commands,
+    token_commands,
+)
 from stream.commands import Config, Failure
 from stream.settings import Settings, SettingsError, load
 
@@ -40,6 +46,7 @@ app.add_typer(watchlist_app, name="watchlist")
 app.add_typer(db_app, name="db")
 app.add_typer(token_commands.app, name="tokens")
 app.add_typer(feedback_commands.app, name="feedback")
+app.add_typer(feed_commands.app, name="feed")
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(delivery_commands.app, name="deliveries")
 
@@ -390,6 +397,7 @@ def _failures() -> tuple[type[Exception], ...]:
     from stream.broker import BrokerError
     from stream.clients import BrokerUnreachable
     from stream.dead_letters import DeadLetterError
+    from stream.feeds.state import StateError
     from stream.rows import RowsError
     from stream.send import SendError
     from stream.topics import TopicError
@@ -408,6 +416,7 @@ def _failures() -> tuple[type[Exception], ...]:
         DeadLetterError,
         RowsError,
         SendError,
+        StateError,
         TopicError,
         UpError,
     )
@@ -417,9 +426,10 @@ def _mistakes() -> tuple[type[Exception], ...]:
     """What is a mistake in the command or its settings."""
     from sqlalchemy.exc import ArgumentError
 
+    from stream.feeds.listing import FeedsError
     from stream.watchlist import WatchlistError
 
-    return SettingsError, WatchlistError, ArgumentError
+    return SettingsError, WatchlistError, FeedsError, ArgumentError
 
 
 def main() -> None:
