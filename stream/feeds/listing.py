@@ -71,7 +71,7 @@ def read_feeds(path: Path) -> Listing:
         raise FeedsError(f"{path}: unknown key {unknown[0]}; the file has one key, feeds")
     if not values["feeds"]:
         raise FeedsError(f"{path}: the list feeds is empty")
-    return _listed(values["feeds"], _lines(tree))
+    return _listed(values["feeds"], _lines(tree), path.parent)
 
 
 def usable_feeds(path: Path) -> list[Feed]:
@@ -96,7 +96,7 @@ def _lines(tree: yaml.MappingNode) -> list[int]:
     return []
 
 
-def _listed(entries: list[Any], lines: list[int]) -> Listing:
+def _listed(entries: list[Any], lines: list[int], folder: Path) -> Listing:
     feeds: list[Feed] = []
     problems: list[Problem] = []
     first: dict[str, int] = {}
@@ -113,7 +113,7 @@ def _listed(entries: list[Any], lines: list[int]) -> Listing:
                 problems.append(Problem(line, name, taken))
                 continue
             first[identity] = line
-        found = _feed(entry)
+        found = _feed(entry, folder)
         if isinstance(found, Feed):
             feeds.append(found)
         else:
@@ -121,14 +121,14 @@ def _listed(entries: list[Any], lines: list[int]) -> Listing:
     return Listing(feeds, problems)
 
 
-def _feed(entry: dict[str, Any]) -> Feed | list[str]:
-    """The feed of an entry, or what is wrong with it."""
+def _feed(entry: dict[str, Any], folder: Path) -> Feed | list[str]:
+    """The feed of an entry, or what is wrong with it; paths are relative to the folder."""
     kind = entry.get("type")
     if not isinstance(kind, str):
         return [f"type is missing; it is one of {', '.join(names())}"]
     try:
         source = source_class(kind)
-        options = source.Options.model_validate(entry)
+        options = source.Options.model_validate(entry, context={"folder": folder})
     except UnknownType as error:
         return [str(error)]
     except ValidationError as error:

@@ -11,7 +11,11 @@ GROUP = "barograph.feeds"
 """The group of entry points in which a package names its sources."""
 
 BUILT_IN = {
+    "file": "stream.feeds.files:FileSource",
+    "http-json": "stream.feeds.json_api:JsonSource",
+    "kafka": "stream.feeds.kafka_topic:KafkaSource",
     "rss": "stream.feeds.rss:RssSource",
+    "sse": "stream.feeds.sse:SseSource",
 }
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
-from stream.feeds.listing import usable_feeds
+from stream.feeds.listing import Feed, FeedsError, usable_feeds
 from stream.feeds.metrics import FeedMetrics
 from stream.feeds.runner import Runner
 from stream.feeds.state import State
 from stream.health import HealthServer
 from stream.publisher import Publisher
-from stream.settings import Settings
+from stream.settings import KafkaSettings, Settings
 from stream.topics import require
 
 
@@ -30,6 +31,7 @@ def run(path: Path, settings: Settings, state: Path | None = None) -> None:
         BrokerUnreachable, TopicError: as they say, at the start only.
     """
     feeds = usable_feeds(path)
+    _refuse_a_circle(feeds, settings.kafka)
     require(settings.kafka.bootstrap, settings.kafka.topics.documents)
     kept = State(state or state_path(path))
     metrics = FeedMetrics(feed.id for feed in feeds)
@@ -51,6 +53,19 @@ def run(path: Path, settings: Settings, state: Path | None = None) -> None:
             health.stop()
     finally:
         kept.close()
+
+
+def _refuse_a_circle(feeds: Sequence[Feed], kafka: KafkaSettings) -> None:
+    for feed in feeds:
+        options = feed.options
+        if (
+            getattr(options, "topic", None) == kafka.topics.documents
+            and getattr(options, "bootstrap", None) == kafka.bootstrap
+        ):
+            raise FeedsError(
+                f"feed {feed.id}: reads {kafka.topics.documents}, where feeds write; "
+                "name another topic"
+            )
 
 
 async def _until_stopped(runner: Runner) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 import yaml
 
 from stream.broker import EmbeddedBroker, free_port
+from stream.clients import producer
 from stream.settings import Settings
 from stream.topics import create
 from stream.up import write_settings
@@ -26,6 +28,8 @@ from tests.integration.reading import everything
 from tests.servers import ROOT, eventually
 from tests.stream.feeds.test_rss import item, rss
 from tests.stream.feeds.web import Handler, Web, send, web_server
+
+SUCCESS = 'barograph_feed_last_success_timestamp_seconds{{feed="{}"}}'
 
 
 @pytest.fixture
@@ -76,6 +80,9 @@ class Process:
             return found
         except httpx.HTTPError:
             return None
+
+    def wait(self) -> int:
+        return self._process.wait(20)
 
     def kill(self) -> None:
         self._process.kill()
@@ -149,7 +156,7 @@ def test_one_feed_that_fails_holds_up_no_other(web: Web, settings: Settings, sta
     failed = 'barograph_feed_errors_total{feed="down",kind="status"}'
     assert eventually(lambda: process.metric(failed) >= 2)
     assert process.metric('barograph_feed_stopped{feed="gone"}') == 1
-    assert process.metric('barograph_feed_last_success_timestamp_seconds{feed="wire"}') > 1e9
+    assert process.metric(SUCCESS.format("wire")) > 1e9
     assert process.stop() == 0
     assert len(web.asked("/gone")) == 1
     process = start(feed(web, id="gone", url=f"{web.url}/gone"))
@@ -192,3 +199,71 @@ def test_what_kafka_has_not_acknowledged_is_read_again(
     assert process.stop(30) == 0
     start(feed(web))
     assert eventually(lambda: len(documents(settings)) == 1)
+
+
+def test_a_topic_is_read_from_where_it_was_left(start: Any, kafka_settings: Settings):
+    # On Apache Kafka: the embedded broker takes the begin of the last batch for the end.
+    kafka, settings = kafka_settings.kafka, kafka_settings
+    create(settings)
+    start = partial(start, with_settings=settings)
+    # Any topic will do that is not where feeds write.
+    other = kafka.topics.scored
+    with producer(kafka.bootstrap) as client:
+        client.send(other, value=b'{"post": {"body": "before", "by": "ana"}}')
+    entry = {
+        "id": "posts",
+        "type": "kafka",
+        "bootstrap": kafka.bootstrap,
+        "topic": other,
+        "begin": "start",
+        "fields": {"text": "post.body", "author": "post.by"},
+    }
+    process = start(entry)
+    arrived = 'barograph_feed_documents_total{feed="posts"}'
+    assert eventually(lambda: process.metric(arrived) == 1)
+    assert process.stop() == 0
+    with producer(kafka.bootstrap) as client:
+        client.send(other, value=b"no document")
+        for n in range(100):
+            client.send(other, value=json.dumps({"post": {"body": f"t{n}"}}).encode())
+    process = start(entry)
+    assert eventually(lambda: process.metric(arrived) == 100)
+    assert process.metric('barograph_feed_errors_total{feed="posts",kind="document"}') == 1
+    process.kill()
+    process = start({**entry, "id": "new", "begin": "end"})
+    assert eventually(lambda: process.metric(SUCCESS.format("new")) > 0)
+    process.kill()
+    with producer(kafka.bootstrap) as client:
+        client.send(other, value=b'{"post": {"body": "while it was away"}}')
+    process = start({**entry, "id": "new", "begin": "end"})
+    assert eventually(lambda: process.metric('barograph_feed_documents_total{feed="new"}') == 1)
+    texts = [document["text"] for document in documents(settings)]
+    assert sorted(texts) == sorted(["before", "while it was away", *(f"t{n}" for n in range(100))])
+
+
+def test_a_feed_of_what_feeds_write_is_refused(start: Any, settings: Settings):
+    kafka = settings.kafka
+    topic = kafka.topics.documents
+    process = start({"id": "a", "type": "kafka", "bootstrap": kafka.bootstrap, "topic": topic})
+    assert process.wait() == 2
+    assert "where feeds write; name another topic" in process.log.read_text()
+
+
+def test_a_file_is_followed_through_a_kill(start: Any, settings: Settings, tmp_path: Path):
+    path = tmp_path / "posts.jsonl"
+    entry = {"id": "posts", "type": "file", "path": "posts.jsonl", "interval": 0.02}
+    process = start(entry)
+    arrived = 'barograph_feed_documents_total{feed="posts"}'
+    rows = [json.dumps({"text": f"t{n}", "id": str(n)}) + "\n" for n in range(300)]
+    path.write_text("".join(rows[:100]))
+    assert eventually(lambda: process.metric(arrived) > 0)
+    with path.open("a") as file:
+        file.write("".join(rows[100:200]))
+    process.kill()
+    path.rename(tmp_path / "posts.jsonl.1")
+    path.write_text("".join(rows[200:]))
+    process = start(entry)
+    assert eventually(lambda: len({document["id"] for document in documents(settings)}) == 300)
+    assert process.stop() == 0
+    found = documents(settings)
+    assert {document["source"] for document in found} == {"file/posts"}
