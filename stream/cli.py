@@ -88,16 +88,21 @@ def _stopping() -> Iterator[threading.Event]:
     yield stop
 
 
-@app.command(epilog="Examples: barograph up --demo   |   barograph up -b kafka:9092 -c s.yaml")
+@app.command(
+    epilog="Examples: barograph up --demo   |   barograph up --feeds feeds.yaml -b kafka:9092"
+)
 def up(
     demo: Annotated[bool, typer.Option("--demo", help="Play the demonstration stream.")] = False,
     once: Annotated[
         bool, typer.Option("--once", help="With --demo: end when the alert has been delivered.")
     ] = False,
+    feeds: Annotated[
+        Path | None, typer.Option(help="A feeds file to read.", show_default=False)
+    ] = None,
     bootstrap: Bootstrap = None,
     config: Config = None,
 ) -> None:
-    """Run everything on this machine: broker (unless --bootstrap), worker, recorder and desk."""
+    """Run all on this machine: broker (unless --bootstrap), worker, recorder, desk, feeds."""
     from stream.up import up as run
 
     if once and not demo:
@@ -105,7 +110,14 @@ def up(
     # A SIGTERM must stop the children too, so it takes the way of Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        run(config, bootstrap, demo=demo, once=once, say=lambda line: print(line, flush=True))
+        run(
+            config,
+            bootstrap,
+            demo=demo,
+            once=once,
+            feeds=feeds,
+            say=lambda line: print(line, flush=True),
+        )
     except KeyboardInterrupt:
         print("\nStopped.")
 

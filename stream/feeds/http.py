@@ -63,6 +63,9 @@ class Fetcher:
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
             follow_redirects=False,
             trust_env=False,
+            # Connections are kept by address, and one address may serve hosts that trust each
+            # other with nothing.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         )
         self._hosts: dict[str, asyncio.Lock] = {}
 

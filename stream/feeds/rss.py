@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import calendar
 import hashlib
+import io
 import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -84,7 +85,8 @@ def parsed(fetched: Fetched, base: str) -> tuple[list[Item], list[str]]:
         SourceError: it is no feed.
     """
     found = feedparser.parse(
-        fetched.body,
+        # As a stream: bytes that are a file's name, feedparser would take for that file.
+        io.BytesIO(fetched.body),
         response_headers={
             "content-type": _content_type(fetched),
             "content-location": base,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +131,13 @@ def test_what_is_no_feed_is_an_error(web: Web, body):
     with pytest.raises(SourceError, match="neither RSS nor Atom") as raised:
         read(entry(web))
     assert raised.value.kind == "parse"
+
+
+def test_the_name_of_a_file_is_not_that_file(web: Web, tmp_path: Path):
+    (tmp_path / "secret.xml").write_bytes(rss(item()))
+    web.answer("/feed", str(tmp_path / "secret.xml").encode())
+    with pytest.raises(SourceError, match="neither RSS nor Atom"):
+        read(entry(web))
 
 
 def test_an_empty_feed_is_none(web: Web):
