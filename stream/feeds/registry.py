@@ -16,6 +16,7 @@ BUILT_IN = {
     "kafka": "stream.feeds.kafka_topic:KafkaSource",
     "rss": "stream.feeds.rss:RssSource",
     "sse": "stream.feeds.sse:SseSource",
+    "websocket": "stream.feeds.websocket:WebSocketSource",
 }
 
 

@@ -39,7 +39,7 @@ def test_every_example_is_a_feeds_file(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("VENDOR_TOKEN", "x")
     path = tmp_path / "feeds.yaml"
     examples = blocks("yaml")
-    assert len(examples) == 8
+    assert len(examples) == 9
     for example in examples:
         path.write_text(example)
         assert read_feeds(path).problems == []
