@@ -90,10 +90,12 @@ class Runner:
             self._end(feed, why)
             return
         context = Context(http, lambda key: self._state.known(feed.id, key))
-        source = feed.source(feed.options, context)
+        source: Source | None = None
         failures = 0
         while True:
             try:
+                # A package's class may fail here, which must not end the other feeds.
+                source = source or feed.source(feed.options, context)
                 await self._read(feed, source)
             except Gone as error:
                 self._metrics.errors.labels(feed.id, "gone").inc()
