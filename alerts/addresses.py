@@ -14,13 +14,14 @@ class RefusedAddress(Exception):
     """The target cannot be sent to: its name is unknown, or leads to a refused address."""
 
 
-def resolve(host: str, port: int, *, internal: bool) -> str:
+def resolve(host: str, port: int, *, internal: bool, what: str = "target") -> str:
     """The address to connect to.
 
     Args:
         host: a name, or an address (IPv6 without brackets).
         port: the port to connect to.
         internal: also allow private, loopback and link-local addresses.
+        what: what leads there, for the message.
 
     Raises:
         RefusedAddress: the name does not resolve, or one of its addresses is not public.
@@ -35,7 +36,7 @@ def resolve(host: str, port: int, *, internal: bool) -> str:
             if not is_public(address):
                 raise RefusedAddress(
                     f"{host} leads to {address}, which is not a public address; "
-                    "set internal: true for this target if that is meant"
+                    f"set internal: true for this {what} if that is meant"
                 )
     return addresses[0]
 

@@ -12,7 +12,7 @@ from stream.settings import load
 def main() -> int:
     """0 when a process answers ``/healthz`` on one of the ports of the settings, else 1."""
     http = load().http
-    for port in (http.worker_port, http.recorder_port, http.desk_port):
+    for port in (http.worker_port, http.recorder_port, http.feed_port, http.desk_port):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=3):
                 return 0

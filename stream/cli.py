@@ -18,7 +18,13 @@ import structlog
 import typer
 from pydantic import BaseModel
 
-from stream import audit_commands, delivery_commands, feedback_commands, token_commands
+from stream import (
+    audit_commands,
+    delivery_commands,
+    feed_commands,
+    feedback_commands,
+    token_commands,
+)
 from stream.commands import Config, Failure
 from stream.settings import Settings, SettingsError, load
 
@@ -40,6 +46,7 @@ app.add_typer(watchlist_app, name="watchlist")
 app.add_typer(db_app, name="db")
 app.add_typer(token_commands.app, name="tokens")
 app.add_typer(feedback_commands.app, name="feedback")
+app.add_typer(feed_commands.app, name="feed")
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(delivery_commands.app, name="deliveries")
 
@@ -81,16 +88,21 @@ def _stopping() -> Iterator[threading.Event]:
     yield stop
 
 
-@app.command(epilog="Examples: barograph up --demo   |   barograph up -b kafka:9092 -c s.yaml")
+@app.command(
+    epilog="Examples: barograph up --demo   |   barograph up --feeds feeds.yaml -b kafka:9092"
+)
 def up(
     demo: Annotated[bool, typer.Option("--demo", help="Play the demonstration stream.")] = False,
     once: Annotated[
         bool, typer.Option("--once", help="With --demo: end when the alert has been delivered.")
     ] = False,
+    feeds: Annotated[
+        Path | None, typer.Option(help="A feeds file to read.", show_default=False)
+    ] = None,
     bootstrap: Bootstrap = None,
     config: Config = None,
 ) -> None:
-    """Run everything on this machine: broker (unless --bootstrap), worker, recorder and desk."""
+    """Run all on this machine: broker (unless --bootstrap), worker, recorder, desk, feeds."""
     from stream.up import up as run
 
     if once and not demo:
@@ -98,7 +110,14 @@ def up(
     # A SIGTERM must stop the children too, so it takes the way of Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        run(config, bootstrap, demo=demo, once=once, say=lambda line: print(line, flush=True))
+        run(
+            config,
+            bootstrap,
+            demo=demo,
+            once=once,
+            feeds=feeds,
+            say=lambda line: print(line, flush=True),
+        )
     except KeyboardInterrupt:
         print("\nStopped.")
 
@@ -392,6 +411,7 @@ def _failures() -> tuple[type[Exception], ...]:
     from stream.broker import BrokerError
     from stream.clients import BrokerUnreachable
     from stream.dead_letters import DeadLetterError
+    from stream.feeds.state import StateError
     from stream.rows import RowsError
     from stream.send import SendError
     from stream.topics import TopicError
@@ -410,6 +430,7 @@ def _failures() -> tuple[type[Exception], ...]:
         DeadLetterError,
         RowsError,
         SendError,
+        StateError,
         TopicError,
         UpError,
     )
@@ -419,9 +440,10 @@ def _mistakes() -> tuple[type[Exception], ...]:
     """What is a mistake in the command or its settings."""
     from sqlalchemy.exc import ArgumentError
 
+    from stream.feeds.listing import FeedsError
     from stream.watchlist import WatchlistError
 
-    return SettingsError, WatchlistError, ArgumentError
+    return SettingsError, WatchlistError, FeedsError, ArgumentError
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 
 from alerts.records import ModelName, utc
 from model.labels import SENTIMENTS, Sentiment, slug
+from stream.authors import hashed
 from stream.evidence import evidence_of
 from stream.novelty import signature
 from stream.records import (
@@ -250,7 +250,7 @@ class Scorer:
             (topic, sentiment if towards is score else _sentiment(towards))
             for topic, towards in watched
         )
-        author = None if document.author is None else self._hashed(document.author)
+        author = None if document.author is None else hashed(document.author, self._author_key)
         return ScoredDocument.model_construct(
             **{
                 **dict(document),
@@ -271,9 +271,6 @@ class Scorer:
                 "model": self.model,
             }
         )
-
-    def _hashed(self, author: str) -> str:
-        return hmac.new(self._author_key, author.encode(), hashlib.sha256).hexdigest()[:16]
 
     def _entries(self, raw: Raw, scored: ScoredDocument) -> Iterable[tuple[str, Entry]]:
         who = scored.author or scored.source

@@ -120,6 +120,7 @@ class HttpSettings(Section):
     )
     worker_port: int = Field(9101, ge=0, le=65535, description="metrics and health")
     recorder_port: int = Field(9102, ge=0, le=65535, description="metrics and health")
+    feed_port: int = Field(9103, ge=0, le=65535, description="metrics and health")
 
 
 class Settings(BaseSettings):

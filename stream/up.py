@@ -1,4 +1,4 @@
-"""Everything on one machine: the broker, the worker, the recorder and the desk as children.
+"""Everything on one machine: broker, worker, recorder, desk and feeds as children.
 
 Each child is the command that one would run by hand, with the settings in a file of its own.
 """
@@ -32,6 +32,7 @@ from alerts.store import list_alerts, open_engine
 from stream.broker import EmbeddedBroker, free_port
 from stream.clients import producer
 from stream.demo import WATCHLIST, documents
+from stream.feeds.listing import usable_feeds
 from stream.settings import Settings, load
 from stream.topics import create
 
@@ -78,8 +79,10 @@ class Receiver:
 class Child:
     """A barograph process, its output kept in a file."""
 
-    def __init__(self, name: str, config: Path, folder: Path) -> None:
+    def __init__(self, name: str, config: Path, folder: Path, feeds: Path | None = None) -> None:
+        """Feeds: a feeds file, where the process is the one that reads feeds."""
         self.name = name
+        self._arguments = [name] if feeds is None else [name, "run", str(feeds)]
         self._config = config
         self._log = folder / f"{name}.log"
         self._process = self._start()
@@ -87,7 +90,14 @@ class Child:
     def _start(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as out:
             return subprocess.Popen(
-                [sys.executable, "-m", "stream.cli", self.name, "--config", str(self._config)],
+                [
+                    sys.executable,
+                    "-m",
+                    "stream.cli",
+                    *self._arguments,
+                    "--config",
+                    str(self._config),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -132,6 +142,7 @@ def up(
     *,
     demo: bool,
     once: bool,
+    feeds: Path | None = None,
     say: Callable[[str], None],
 ) -> None:
     """Run everything until interrupted, or with ``once`` until the alert has been delivered.
@@ -141,12 +152,16 @@ def up(
         bootstrap: a Kafka to use instead of the embedded broker.
         demo: play the demonstration stream, with a database and a receiver of its own.
         once: end after the first alert.
+        feeds: a feeds file, which a feed process reads.
         say: prints a line for the user.
 
     Raises:
         UpError: a process did not come up or ended, or the alert did not come.
+        FeedsError: the feeds file cannot be used.
         SettingsError, BrokerError, BrokerUnreachable, TopicError: as they say.
     """
+    if feeds is not None:
+        usable_feeds(feeds)  # before anything is started
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="barograph-")))
         receiver = Receiver()
@@ -166,14 +181,19 @@ def up(
         settings = _with_free_ports(config, options)
         written = write_settings(settings, folder)
         create(settings)
-        say("Starting worker, recorder and desk …")
+        say(f"Starting worker, recorder{', desk and feeds' if feeds else ' and desk'} …")
         children = [Child(name, written, folder) for name in PROCESSES]
+        if feeds is not None:
+            children.append(Child("feed", written, folder, feeds))
         for child in children:
             stack.callback(child.stop)
         _wait_ready(settings, children)
         _show(settings, say)
         if not demo:
-            say("Feed it with: barograph send FILE --bootstrap " + settings.kafka.bootstrap)
+            if feeds is None:
+                say("Feed it with: barograph send FILE --bootstrap " + settings.kafka.bootstrap)
+            else:
+                say("Reading the feeds. Ctrl-C stops everything.")
             while True:
                 _pause(children, threading.Event())
         _play(settings, say)
@@ -203,7 +223,7 @@ def _with_free_ports(config: Path | None, options: dict[str, Any]) -> Settings:
     """The settings, with other ports where theirs are taken: two demos may run side by side."""
     settings = load(config, **options)
     ports = {}
-    for name in ("desk_port", "worker_port", "recorder_port"):
+    for name in ("desk_port", "worker_port", "recorder_port", "feed_port"):
         port = getattr(settings.http, name)
         ports[name] = port if _is_free(settings.http.host, port) else free_port(settings.http.host)
     return load(config, **{**options, "http": ports})
@@ -241,6 +261,8 @@ def _plain(value: Any) -> Any:
 def _wait_ready(settings: Settings, children: list[Child]) -> None:
     http = settings.http
     waiting = {"worker": http.worker_port, "recorder": http.recorder_port, "desk": http.desk_port}
+    if any(child.name == "feed" for child in children):
+        waiting["feed"] = http.feed_port
     deadline = time.monotonic() + START_SECONDS
     second_try = time.monotonic() + START_SECONDS / 2
     while waiting:

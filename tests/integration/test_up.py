@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
+import json
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kafka import TopicPartition
 
+from stream.authors import digest
+from stream.clients import consumer
+from stream.settings import Topics
 from tests.servers import eventually
+from tests.stream.feeds.test_rss import item, rss
 
 
 def command(*arguments: str) -> list[str]:
@@ -51,3 +63,81 @@ def test_a_broker_that_is_not_there_is_said_so():
     )
     assert done.returncode == 1
     assert "no Kafka broker answers at 127.0.0.1:1" in done.stderr
+
+
+def test_feeds_come_all_the_way(tmp_path: Path):
+    """From files as a publisher serves them to scored documents."""
+    pages = tmp_path / "www"
+    pages.mkdir()
+    (pages / "rss.xml").write_bytes(rss(item(2, "Corvane cuts its dividend"), item(1)))
+    (pages / "cn.xml").write_bytes(rss(item(title="茅台跌停，恐慌！"), encoding="gb18030"))
+    listing = tmp_path / "feeds.yaml"
+    with file_server(pages) as url:
+        listing.write_text(
+            "feeds:\n"
+            f"  - {{id: wire, type: rss, url: '{url}/rss.xml', internal: true, source: newswire}}\n"
+            f"  - {{id: cn, type: rss, url: '{url}/cn.xml', internal: true, lang: zh-Hans}}\n"
+        )
+        arguments = command("--feeds", str(listing))
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            bootstrap = ""
+            for line in process.stdout:
+                bootstrap = line.split()[-1] if "Kafka" in line else bootstrap
+                if "Reading the feeds" in line:
+                    break
+            try:
+                arrived = eventually(partial(scored, bootstrap, 3), 60)
+            finally:
+                process.send_signal(signal.SIGTERM)
+                rest = process.stdout.read()
+                assert process.wait(60) == 0
+    assert "Stopped." in rest
+    assert (tmp_path / "feeds.state.db").exists()
+    titles = {document["title"]: document for document in arrived}
+    assert set(titles) == {"Corvane cuts", "Corvane cuts its dividend", "茅台跌停，恐慌！"}
+    assert titles["Corvane cuts"]["source"] == "newswire"
+    assert titles["Corvane cuts"]["author"] == digest("ana", b"barograph")
+    assert titles["茅台跌停，恐慌！"]["lang"] == "zh-Hans"
+
+
+@contextlib.contextmanager
+def file_server(folder: Path) -> Iterator[str]:
+    """The files of a folder over HTTP."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    handler = partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def scored(bootstrap: str, count: int) -> list[dict[str, Any]]:
+    """What has been scored, once there is so much of it; the embedded broker knows no end."""
+    topic = Topics().scored
+    with consumer(bootstrap) as client:
+        client.assign([TopicPartition(topic, n) for n in client.partitions_for_topic(topic)])
+        client.seek_to_beginning()
+        found: list[dict[str, Any]] = []
+        for _ in range(5):
+            for batch in client.poll(timeout_ms=500).values():
+                found += (json.loads(record.value) for record in batch)
+    return found if len(found) >= count else []
+
+
+def test_a_feeds_file_that_is_wrong_stops_it_before_anything_starts(tmp_path: Path):
+    listing = tmp_path / "feeds.yaml"
+    listing.write_text("feeds: [{id: a, type: rss}]")
+    done = subprocess.run(
+        command("--feeds", str(listing)), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "line 1, feed a: url is missing; add it" in done.stderr
