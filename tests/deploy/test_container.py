@@ -140,7 +140,8 @@ def test_the_wheel_holds_every_file_that_is_no_program() -> None:
 def test_the_ports_of_the_image_are_the_defaults() -> None:
     exposed = next(words for name, words in STEPS if name == "EXPOSE").split()
     http = HttpSettings()
-    assert {int(port) for port in exposed} == {http.desk_port, http.worker_port, http.recorder_port}
+    ports = {http.desk_port, http.worker_port, http.recorder_port, http.feed_port}
+    assert {int(port) for port in exposed} == ports
 
 
 def healthcheck() -> Any:
@@ -335,16 +336,18 @@ def test_prometheus_there_is_the_one_here_with_other_addresses() -> None:
     there = yaml.safe_load((PROMETHEUS / "compose.yml").read_text())
     here = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
     jobs = {job["job_name"]: job for job in there["scrape_configs"]}
-    assert set(jobs) == {job["job_name"] for job in here["scrape_configs"]}
+    # Feeds are no part of every installation, and what is named without running is down.
+    assert set(jobs) == {*(job["job_name"] for job in here["scrape_configs"]), "barograph-feed"}
     assert {**there, "scrape_configs": 0, "alerting": 0} == {
         **here,
         "scrape_configs": 0,
         "alerting": 0,
     }
     http = HttpSettings()
-    found = jobs["barograph-worker"]["dns_sd_configs"][0]
-    assert set(found["names"]) <= set(SERVICES)
-    assert found["port"] == http.worker_port
+    for job, port in (("worker", http.worker_port), ("feed", http.feed_port)):
+        found = jobs[f"barograph-{job}"]["dns_sd_configs"][0]
+        assert set(found["names"]) <= set(SERVICES)
+        assert found["port"] == port
     for job, port in (("recorder", http.recorder_port), ("desk", http.desk_port)):
         assert jobs[f"barograph-{job}"]["static_configs"] == [{"targets": [f"{job}:{port}"]}]
 
