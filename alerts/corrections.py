@@ -18,7 +18,10 @@ Sentiment = Literal["negative", "neutral", "positive"]
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A document's sentiment towards a topic, as it was and as it should have been."""
+    """A document's sentiment towards a topic, as it was and as it should have been.
+
+    ``exported_at`` is none while it waits.
+    """
 
     id: int
     at: datetime

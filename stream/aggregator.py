@@ -226,7 +226,6 @@ class Aggregator:
             self.tally.pass_silence(hour)
             self._learn(hour, output)
         self._evaluate(border, output)
-        self.tally.pass_silence(border // HOUR)
         if border > self._border:
             self._border = border
             self._recent = {h for h in self._recent if (h + 25) * HOUR > border}
@@ -234,6 +233,7 @@ class Aggregator:
             output.windows += windows.changed(self.detectors[topic].before)
         if border - border % HOUR > self._finished_to:
             self._finished_to = border - border % HOUR
+            self.tally.pass_silence(border // HOUR)
             for topic, windows in self.windows.items():
                 past = self.detectors[topic].before
                 output.windows += windows.finish(self._finished_to, past)

@@ -36,10 +36,7 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access) -> APIRou
         fields: dict[str, str] = Depends(form),
     ) -> RedirectResponse:
         actor, comment = _who(visitor, fields), _comment(fields)
-        try:
-            acknowledge(engine, alert_id, actor, comment, datetime.now(UTC))
-        except NoSuchAlert:
-            raise HTTPException(404, "no such alert") from None
+        acknowledge(engine, alert_id, actor, comment, datetime.now(UTC))
         return _back(alert_id, actor)
 
     @routes.post("/alerts/{alert_id:path}/silence")
@@ -54,10 +51,7 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access) -> APIRou
             raise HTTPException(422, "choose how long to silence the topic")
         duration = timedelta(minutes=int(minutes))
         now = datetime.now(UTC)
-        try:
-            silence(engine, delivery, alert_id, actor, comment, duration, now)
-        except NoSuchAlert:
-            raise HTTPException(404, "no such alert") from None
+        silence(engine, delivery, alert_id, actor, comment, duration, now)
         return _back(alert_id, actor)
 
     @routes.post("/alerts/{alert_id:path}/unsilence")
@@ -69,8 +63,6 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access) -> APIRou
         actor = _who(visitor, fields)
         try:
             unsilence(engine, delivery, alert_id, actor, datetime.now(UTC))
-        except NoSuchAlert:
-            raise HTTPException(404, "no such alert") from None
         except SilenceRefused as reason:
             raise HTTPException(502, f"the silence goes on: {reason}") from None
         return _back(alert_id, actor)
@@ -84,7 +76,7 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access) -> APIRou
         actor, comment = _who(visitor, fields), _comment(fields)
         history = find_alert(engine, alert_id)
         if history is None:
-            raise HTTPException(404, "no such alert")
+            raise NoSuchAlert(alert_id)
         stories = {story.id: story for step in history.transitions for story in step.evidence}
         story = stories.get(fields.get("document", ""))
         if story is None:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from alerts import acts
 from alerts.acts import NoSuchAlert
 from alerts.alertmanager import Notification
-from alerts.corrections import Sentiment, correct, list_corrections
+from alerts.corrections import Correction, Sentiment, correct, list_corrections
 from alerts.desk import feeding
 from alerts.desk.access import Access, Visitor
 from alerts.desk.feeding import Publish, Rate
@@ -86,50 +86,10 @@ class CorrectionRequest(Act):
     new: Sentiment
 
 
-class AcknowledgementView(BaseModel):
-    """Somebody has seen an alert."""
-
-    id: int
-    alert_id: str
-    at: datetime
-    by: str
-    comment: str
-
-
-class SilenceView(BaseModel):
-    """A topic is not told of until then; ``error`` says why Alertmanager did not take it."""
-
-    id: int
-    alert_id: str
-    topic: str
-    at: datetime
-    until: datetime
-    by: str
-    comment: str
-    alertmanager_id: str | None
-    error: str | None
-
-
 class Ended(BaseModel):
     """How many silences were ended."""
 
     ended: int
-
-
-class CorrectionView(BaseModel):
-    """A correction; ``exported_at`` is none while it waits."""
-
-    id: int
-    at: datetime
-    document_id: str
-    text: str
-    topic: str
-    old: Sentiment
-    new: Sentiment
-    by: str
-    comment: str
-    alert_id: str | None
-    exported_at: datetime | None
 
 
 class AlertView(BaseModel):
@@ -138,8 +98,8 @@ class AlertView(BaseModel):
     alert: Alert
     transitions: list[Alert]
     deliveries: list[DeliveryView]
-    acknowledgements: list[AcknowledgementView]
-    silences: list[SilenceView]
+    acknowledgements: list[acts.Acknowledgement]
+    silences: list[acts.Silence]
 
 
 def router(
@@ -201,32 +161,23 @@ def _reading(engine: Engine, access: Access) -> APIRouter:
         """One alert, with its history."""
         history = find_alert(engine, alert_id)
         if history is None:
-            raise HTTPException(404, "no such alert")
+            raise NoSuchAlert(alert_id)
         return AlertView(
             alert=history.alert,
             transitions=list(history.transitions),
             deliveries=[
                 DeliveryView.model_validate(row, from_attributes=True) for row in history.deliveries
             ],
-            acknowledgements=[
-                AcknowledgementView.model_validate(row, from_attributes=True)
-                for row in acts.acknowledgements_of(engine, [alert_id]).get(alert_id, [])
-            ],
-            silences=[
-                SilenceView.model_validate(row, from_attributes=True)
-                for row in acts.silences_of(engine, alert_id)
-            ],
+            acknowledgements=list(acts.acknowledgements_of(engine, [alert_id]).get(alert_id, [])),
+            silences=list(acts.silences_of(engine, alert_id)),
         )
 
     @routes.get("/corrections")
     def corrections(
         waiting: bool | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 1000
-    ) -> list[CorrectionView]:
+    ) -> list[Correction]:
         """The newest corrections that stand, oldest first; ``waiting``: not exported yet."""
-        return [
-            CorrectionView.model_validate(row, from_attributes=True)
-            for row in list_corrections(engine, waiting=waiting, limit=limit)
-        ]
+        return list(list_corrections(engine, waiting=waiting, limit=limit))
 
     return routes
 
@@ -239,34 +190,26 @@ def _acting(engine: Engine, delivery: DeliverySettings, access: Access) -> APIRo
     @routes.post("/alerts/{alert_id:path}/acknowledge", status_code=201, responses=unknown)
     def acknowledge(
         alert_id: str, act: Act, visitor: Visitor = Depends(actor)
-    ) -> AcknowledgementView:
+    ) -> acts.Acknowledgement:
         """Say that somebody has seen the alert."""
-        try:
-            done = acts.acknowledge(
-                engine, alert_id, visitor.actor(act.by or ""), act.comment, datetime.now(UTC)
-            )
-        except NoSuchAlert:
-            raise HTTPException(404, "no such alert") from None
-        return AcknowledgementView.model_validate(done, from_attributes=True)
+        return acts.acknowledge(
+            engine, alert_id, visitor.actor(act.by or ""), act.comment, datetime.now(UTC)
+        )
 
     @routes.post("/alerts/{alert_id:path}/silence", status_code=201, responses=unknown)
     def silence(
         alert_id: str, act: SilenceRequest, visitor: Visitor = Depends(actor)
-    ) -> SilenceView:
+    ) -> acts.Silence:
         """Tell nobody of the alert's topic for a while; see ``error`` of the answer."""
-        try:
-            done = acts.silence(
-                engine,
-                delivery,
-                alert_id,
-                visitor.actor(act.by or ""),
-                act.comment,
-                timedelta(minutes=act.minutes),
-                datetime.now(UTC),
-            )
-        except NoSuchAlert:
-            raise HTTPException(404, "no such alert") from None
-        return SilenceView.model_validate(done, from_attributes=True)
+        return acts.silence(
+            engine,
+            delivery,
+            alert_id,
+            visitor.actor(act.by or ""),
+            act.comment,
+            timedelta(minutes=act.minutes),
+            datetime.now(UTC),
+        )
 
     @routes.delete(
         "/alerts/{alert_id:path}/silence",
@@ -276,16 +219,14 @@ def _acting(engine: Engine, delivery: DeliverySettings, access: Access) -> APIRo
         """Tell of the alert's topic again."""
         try:
             ended = acts.unsilence(engine, delivery, alert_id, visitor.actor(), datetime.now(UTC))
-        except NoSuchAlert:
-            raise HTTPException(404, "no such alert") from None
         except SilenceRefused as reason:
             raise HTTPException(502, str(reason)) from None
         return Ended(ended=ended)
 
     @routes.post("/corrections", status_code=201)
-    def add_correction(act: CorrectionRequest, visitor: Visitor = Depends(actor)) -> CorrectionView:
+    def add_correction(act: CorrectionRequest, visitor: Visitor = Depends(actor)) -> Correction:
         """Store a correction; a later one of the same document and topic takes its place."""
-        done = correct(
+        return correct(
             engine,
             visitor.actor(act.by or ""),
             datetime.now(UTC),
@@ -296,7 +237,6 @@ def _acting(engine: Engine, delivery: DeliverySettings, access: Access) -> APIRo
             new=act.new,
             comment=act.comment,
         )
-        return CorrectionView.model_validate(done, from_attributes=True)
 
     return routes
 

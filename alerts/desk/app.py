@@ -19,6 +19,7 @@ from sqlalchemy.exc import DataError, OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from alerts.acts import NoSuchAlert
 from alerts.courier import Courier
 from alerts.desk import acting, api, live, login, pages
 from alerts.desk.access import Access, SignInNeeded
@@ -109,6 +110,10 @@ def create_app(
         return render(
             request, "refused.html", {"detail": error.detail}, status_code=error.status_code
         )
+
+    @app.exception_handler(NoSuchAlert)
+    async def no_such_alert(request: Request, _error: NoSuchAlert) -> Response:
+        return await refused(request, HTTPException(404, "no such alert"))
 
     @app.get("/healthz", include_in_schema=False)
     def healthz() -> PlainTextResponse:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.server
 import json
 import socket
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from alerts.settings import WebhookTarget
 from alerts.store import audit_rows, list_deliveries
 from alerts.webhooks import RETRIES
 from tests.alerts.examples import NOON, alert, resolved, target, worse
-from tests.servers import WebhookReceiver
+from tests.servers import WebhookReceiver, serving
 
 SECOND = timedelta(seconds=1)
 NAMES = ("a", "b", "c")
@@ -190,16 +189,9 @@ def dying() -> Iterator[Dying]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        state.url = f"http://127.0.0.1:{server.server_port}/"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield state
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as address:
+        state.url = f"{address}/"
+        yield state
 
 
 def test_a_receiver_that_dies_in_the_middle(any_engine: Engine) -> None:
@@ -258,11 +250,5 @@ def listening(port: int) -> Iterator[list[tuple[str, bytes]]]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    with http.server.HTTPServer(("127.0.0.1", port), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield taken
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler, port):
+        yield taken

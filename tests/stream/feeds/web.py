@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.servers import serving
+
 Handler = http.server.BaseHTTPRequestHandler
 
 
@@ -79,15 +81,8 @@ def web_server() -> Iterator[Web]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    server.daemon_threads = True
-    web.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield web
-    finally:
-        web.ended.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Answers) as web.url:
+        try:
+            yield web
+        finally:
+            web.ended.set()
