@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import calibration, spikes
+from benchmarks import calibration, spike_picture, spikes
 from benchmarks.pictures import STYLES, Axis, Panel, line, names_beside, spread, svg, text
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -33,8 +33,8 @@ def drawn(picture: str) -> tuple[ElementTree.Element, list[str]]:
 
 
 @pytest.mark.parametrize("results", [RESULTS, json.loads(spikes.RESULTS.read_text())["detectors"]])
-def test_spikes_has_a_line_and_a_name_for_each_detector(results: spikes.Results) -> None:
-    root, words = drawn(spikes.picture(results))
+def test_spikes_has_a_line_and_a_name_for_each_detector(results: spike_picture.Results) -> None:
+    root, words = drawn(spike_picture.picture(results))
     lines = [group.findtext(f"{SVG}title") for group in root.iter(f"{SVG}g")]
     assert lines == list(results)
     assert len(list(root.iter(f"{SVG}polyline"))) == len(results)
@@ -42,7 +42,7 @@ def test_spikes_has_a_line_and_a_name_for_each_detector(results: spikes.Results)
 
 
 def test_bars_are_of_the_threshold_nearest_to_half_a_false_alert() -> None:
-    root, words = drawn(spikes.picture(RESULTS))
+    root, words = drawn(spike_picture.picture(RESULTS))
     assert {"this detector (0.4)", "z-score (0.1)", "a < b & c (0.02)"} <= set(words)
     bars = [rect for rect in root.iter(f"{SVG}rect") if rect.get("x")]
     assert len(bars) == 3 * 2
@@ -50,7 +50,7 @@ def test_bars_are_of_the_threshold_nearest_to_half_a_false_alert() -> None:
 
 
 def test_lines_differ_by_more_than_colour() -> None:
-    root, _ = drawn(spikes.picture(RESULTS))
+    root, _ = drawn(spike_picture.picture(RESULTS))
     dashes = [found.get("stroke-dasharray") for found in root.iter(f"{SVG}polyline")]
     assert len(set(dashes)) == len(RESULTS)
 
