@@ -92,6 +92,7 @@ class TopicDetector:
         """
         if hour < self.learned_to:
             self.prior = prior
+            self._ahead.clear()
             return
         # Before this is learned, since hours that were passed over are expected without it.
         forecast = self.before(hour * 3600) or self.baseline.forecast(hour, self.prior)

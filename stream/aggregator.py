@@ -277,11 +277,11 @@ class Aggregator:
             is_new = hour >= detector.learned_to
             windows = self.windows[topic]
             detector.learn(hour, windows.seen(hour), self._prior)
-            if not is_new:
-                continue
-            # What the hour taught is the expectation of the windows that begin in the next one.
+            # What the hour taught is the expectation of the windows that begin in the next one: of
+            # this topic, or after a crash in the middle of storing it, of all topics together.
             windows.expect((hour + 1) * HOUR)
-            output.states[topic] = detector.to_json()
+            if is_new:
+                output.states[topic] = detector.to_json()
 
     # Reading
 
