@@ -91,9 +91,9 @@ class Varied:
             return _in_case(example, str.lower)
         return example
 
-    def in_epoch(self, seed: int, index: int, epoch: int) -> Example:
-        """The example as it is to be learned in an epoch of a run with this seed."""
-        return self.draw(index, f"{seed}/{epoch}")
+    def in_epoch(self, seed: int, index: int, epoch: int, view: int) -> Example:
+        """The example as one of its views is to be learned in an epoch of a run with this seed."""
+        return self.draw(index, f"{seed}/{epoch}" if view == 0 else f"{seed}/{epoch}/{view}")
 
     def _renamed(self, example: Example, names: Sequence[str], dice: random.Random) -> Example:
         new: dict[str, str] = {}

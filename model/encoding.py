@@ -17,8 +17,9 @@ class Tokenized(TorchDataset[dict[str, Any]]):
     """Examples as token ids; a target is the second text of its pair.
 
     With ``vary`` an item is a variation of its example, another one in each epoch; ``ids`` stay
-    those of the examples as they are. Workers that load items get a copy when they start: the epoch
-    is set before that.
+    those of the examples as they are. Indices from ``len`` on begin anew: they are further views of
+    the same examples. Workers that load items get a copy when they start: the epoch is set before
+    that.
     """
 
     def __init__(
@@ -26,7 +27,7 @@ class Tokenized(TorchDataset[dict[str, Any]]):
         examples: Sequence[Example],
         tokenizer: PreTrainedTokenizerFast,
         max_tokens: int,
-        vary: Callable[[int, int], Example] | None = None,
+        vary: Callable[[int, int, int], Example] | None = None,
     ) -> None:
         self.examples = list(examples)
         self.ids = [encode(tokenizer, e.text, e.target, max_tokens) for e in examples]
@@ -41,9 +42,10 @@ class Tokenized(TorchDataset[dict[str, Any]]):
         return len(self.ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        view, index = divmod(index, len(self.ids))
         example, ids = self.examples[index], self.ids[index]
         if self._vary is not None:
-            varied = self._vary(index, self.epoch)
+            varied = self._vary(index, self.epoch, view)
             ids = encode(self._tokenizer, varied.text, varied.target, self._max_tokens)
         return {
             "input_ids": ids,
@@ -85,13 +87,14 @@ def collate(rows: Sequence[dict[str, Any]], pad: int) -> dict[str, torch.Tensor]
 class LengthBatches:
     """Indices of data in batches of like length, in another random order each epoch.
 
+    A batch has ``size`` examples, and each of them ``views`` times: all once, then all again.
     Sorting within chunks of 50 batches saves most of the padding and keeps the order random. The
     order follows from the seed and the data's epoch, so a resumed run sees what it would have seen.
     """
 
-    def __init__(self, data: Tokenized, size: int, seed: int) -> None:
+    def __init__(self, data: Tokenized, size: int, seed: int, views: int = 1) -> None:
         self.lengths = [len(ids) for ids in data.ids]
-        self.data, self.size, self.seed = data, size, seed
+        self.data, self.size, self.seed, self.views = data, size, seed, views
 
     def __len__(self) -> int:
         return -(-len(self.lengths) // self.size)
@@ -105,4 +108,5 @@ class LengthBatches:
             chunk = sorted(order[start : start + self.size * 50], key=self.lengths.__getitem__)
             made += [chunk[i : i + self.size] for i in range(0, len(chunk), self.size)]
         rng.shuffle(made)
-        return iter(made)
+        seen = [view * len(self.lengths) for view in range(self.views)]
+        return ([start + index for start in seen for index in batch] for batch in made)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import operator
 import shutil
 import sys
 import tempfile
@@ -36,12 +37,16 @@ from model.encoding import Tokenized
 from model.labels import SENTIMENTS, TOPICS
 from model.loss import predict
 from model.network import TwoHeadClassifier
+from model.smoothing import products, smooth
 
 BLOCK = 128
 """Weights that share a scale."""
 
 INT8_PRODUCTS = 4
 """onnxruntime's accuracy level of products in 8-bit integers."""
+
+CALIBRATING = 400
+"""Texts, about so many, that the ranges of activations are learned from."""
 
 MIN_AGREEMENT = 0.99
 """Share of texts on which int8 and torch must give the same sentiment."""
@@ -78,14 +83,31 @@ def export_onnx(network: TwoHeadClassifier, path: Path) -> None:
         )
 
 
-def quantize(fp32: Path, int8: Path) -> None:
-    """All weights to 8 bits: embeddings by tensor, matrices in blocks with a scale each.
+def quantize(fp32: Path, int8: Path, texts: Sequence[Sequence[int]]) -> None:
+    """All weights to 8 bits, and the products in 8-bit integers.
 
-    The products then run on activations quantized block by block too, which keeps within half a
-    percent of the labels of fp32; one range for the whole tensor is faster, but moved two percent
-    of them (docs/decisions/0006-int8.md).
+    Activations are smoothed by what the texts bring about (``model/smoothing.py``), and then take
+    one range a tensor. Where many channels make few, outliers defy that: these products run on
+    activations and weights in blocks with a scale each, which is slower
+    (docs/decisions/0006-int8.md).
+
+    Args:
+        fp32: what ``export_onnx`` wrote.
+        int8: file to write.
+        texts: token ids of texts like those that it will be asked.
     """
-    quantize_dynamic(fp32, int8, op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8)
+    model = onnx.load(str(fp32))
+    smooth(model, texts)
+    shapes = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    narrowing = [node.name for node in products(model) if operator.gt(*shapes[node.input[1]])]
+    quantize_dynamic(
+        model,
+        int8,
+        op_types_to_quantize=["Gather", "MatMul"],
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        nodes_to_exclude=narrowing,
+    )
     blocks = MatMulNBitsQuantizer(
         onnx.load(str(int8)),
         algo_config=DefaultWeightOnlyQuantConfig(
@@ -169,7 +191,8 @@ def export(run: Path, out: Path, name: str, languages: Sequence[str]) -> dict[st
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch)
         export_onnx(network, made / "fp32.onnx")
-        quantize(made / "fp32.onnx", made / "model.onnx")
+        spread = data.ids[:: max(len(data) // CALIBRATING, 1)]
+        quantize(made / "fp32.onnx", made / "model.onnx", spread)
         (made / "fp32.onnx").unlink()
         shutil.copy(run / "tokenizer.json", made / "tokenizer.json")
         describe(made, name, about)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, classification_report, f1_score
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, kl_div
 
 from model.dataset import UNKNOWN, Example
 from model.encoding import Tokenized, collate
@@ -39,6 +39,21 @@ def loss_of(
             total = total + cross_entropy(
                 scores.float(), labels, weight=weight, label_smoothing=smoothing
             )
+    return total
+
+
+def disagreement(logits: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """How differently both heads see the two halves of a batch, which hold the same texts.
+
+    Mean over both directions of the Kullback-Leibler divergence, in nats a text, summed over the
+    heads; no label is needed. The halves differ in what was varied and in what was dropped out.
+    Source: R-Drop, Wu et al. (arXiv 2106.14448).
+    """
+    total = torch.zeros((), device=logits[0].device)
+    for scores in logits:
+        one, other = scores.float().log_softmax(1).chunk(2)
+        for seen, said in ((one, other), (other, one)):
+            total = total + kl_div(seen, said, reduction="batchmean", log_target=True) / 2
     return total
 
 

@@ -48,8 +48,13 @@ class TwoHeadClassifier(PreTrainedModel):
 
     @classmethod
     def from_backbone(cls, name_or_dir: str | Path, dropout: float = 0.1) -> TwoHeadClassifier:
-        """New heads on a pretrained encoder (a hub name or a folder with safetensors)."""
+        """New heads on a pretrained encoder (a hub name or a folder with safetensors).
+
+        From a network of this kind it goes on with its heads as well.
+        """
         config = AutoConfig.from_pretrained(str(name_or_dir))
+        if isinstance(config, TwoHeadConfig):
+            return cls.from_pretrained(str(name_or_dir), dropout=dropout)
         encoder = AutoModel.from_pretrained(
             str(name_or_dir), use_safetensors=True, **_without_pooler(config.model_type)
         )
@@ -68,6 +73,9 @@ class TwoHeadClassifier(PreTrainedModel):
         mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)
         mean = self.dropout(mean)
         return self.sentiment(mean), self.topic(mean)
+
+
+AutoConfig.register(TwoHeadConfig.model_type, TwoHeadConfig)
 
 
 def _without_pooler(model_type: str) -> dict[str, bool]:

@@ -72,6 +72,7 @@ class Settings:
     label_smoothing: float = 0.05
     average: float = 0.999
     augment: bool = True
+    consistency: float = 0.0
     train_embeddings: bool = False
     dev_share: float = 0.04
     patience: int = 3
@@ -83,6 +84,8 @@ class Settings:
         for name in ("epochs", "batch_size", "accumulate", "max_tokens", "patience", "lora_rank"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be more than 0")
+        if not 0 <= self.consistency < math.inf:
+            raise ValueError(f"consistency is {self.consistency}; it must be 0 or more")
         for name in ("warmup", "dropout", "label_smoothing", "average", "dev_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it is a share, below 1")

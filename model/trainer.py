@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback
 
 from model.encoding import LengthBatches, collate
-from model.loss import loss_of, measure, report, sentiment_weights
+from model.loss import disagreement, loss_of, measure, report, sentiment_weights
 from model.network import TwoHeadClassifier
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ class TwoHeadTrainer(Trainer):
         data, settings = self.train_dataset, self.settings
         loader: DataLoader[Any] = DataLoader(
             data,
-            batch_sampler=LengthBatches(data, settings.batch_size, settings.seed),
+            batch_sampler=LengthBatches(
+                data, settings.batch_size, settings.seed, views=2 if settings.consistency else 1
+            ),
             collate_fn=partial(collate, pad=self.pad),
             num_workers=self.args.dataloader_num_workers,
             persistent_workers=False,  # They would stay in the epoch that they started in.
@@ -84,6 +86,8 @@ class TwoHeadTrainer(Trainer):
             self.class_weights,
             self.settings.label_smoothing,
         )
+        if self.settings.consistency:
+            loss = loss + self.settings.consistency * disagreement(logits)
         if self.settings.method == "adalora":
             loss = loss + _orthogonality(self.accelerator.unwrap_model(model))
         return (loss, logits) if return_outputs else loss

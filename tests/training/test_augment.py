@@ -79,7 +79,9 @@ def test_companies(name: str, whether: bool) -> None:
 
 def test_each_epoch_learns_another_variation(backbone) -> None:
     tokenizer = AutoTokenizer.from_pretrained(backbone("bert"))
-    data = Tokenized(TEXTS, tokenizer, 32, lambda index, epoch: Example(f"Acme {'meets ' * epoch}"))
+    data = Tokenized(
+        TEXTS, tokenizer, 32, lambda index, epoch, view: Example(f"Acme {'meets ' * epoch}")
+    )
     lengths = []
     for epoch in range(3):
         data.set_epoch(epoch)

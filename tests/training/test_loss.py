@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from model.dataset import UNKNOWN, Example
 from model.encoding import LengthBatches
-from model.loss import loss_of, sentiment_weights
+from model.loss import disagreement, loss_of, sentiment_weights
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.3, 0.2, -0.7], [-1.0, 0.0, 1.0]])
 WEIGHTS = torch.tensor([1.2, 0.7, 1.1])
@@ -46,6 +46,24 @@ def test_rare_sentiments_weigh_more() -> None:
     assert found.mean() == pytest.approx(1)
 
 
+def test_views_disagree_by_the_divergence_of_their_probabilities() -> None:
+    one, other = LOGITS.softmax(1), LOGITS.flip(1).softmax(1)
+    ratio = (one / other).log()
+    expected = ((one * ratio).sum() - (other * ratio).sum()) / 2 / 3
+    halves = torch.cat([LOGITS, LOGITS.flip(1)])
+    same = torch.zeros(6, 20)
+    torch.testing.assert_close(disagreement((halves, same)), expected)
+    torch.testing.assert_close(disagreement((same[:, :3], halves)), expected)
+
+
+def test_views_that_agree_cost_nothing_whatever_they_say() -> None:
+    twice = torch.cat([LOGITS, LOGITS + 3]).requires_grad_()
+    loss = disagreement((twice, torch.ones(6, 20)))
+    torch.testing.assert_close(loss, torch.zeros(()))
+    loss.backward()
+    torch.testing.assert_close(twice.grad, torch.zeros(6, 3))
+
+
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=120)
 
 
@@ -63,6 +81,14 @@ def test_an_epoch_takes_each_text_once(found: list[int], size: int, seed: int, e
     assert sorted(index for batch in made for index in batch) == list(range(len(found)))
     assert all(0 < len(batch) <= size for batch in made)
     assert made == batches(found, size, seed, epoch)
+
+
+def test_each_view_of_a_batch_has_all_its_texts() -> None:
+    data = SimpleNamespace(ids=[[0]] * 10, epoch=0)
+    for batch in LengthBatches(data, 4, 7, views=2):
+        one, other = batch[: len(batch) // 2], batch[len(batch) // 2 :]
+        assert other == [index + 10 for index in one]
+        assert all(index < 10 for index in one)
 
 
 def test_each_epoch_and_seed_has_its_own_order() -> None:

@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, TrainerCallback
 
 from model.augment import varied
-from model.dataset import Example
-from model.encoding import Tokenized
+from model.dataset import UNKNOWN, Example
+from model.encoding import Tokenized, collate
 from model.labels import SENTIMENTS
-from model.loss import predict
+from model.loss import disagreement, predict
 from model.network import TwoHeadClassifier
 from model.processes import usual_workers
 from model.train import Settings, main, train
@@ -275,6 +275,53 @@ def test_other_data_are_not_resumed(run: Run, undisturbed: Path, tmp_path: Path)
 def test_without_a_checkpoint_there_is_nothing_to_resume(run: Run, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing to resume"):
         run(tmp_path, resume=True)
+
+
+# Views
+
+
+def test_two_views_of_a_text_are_drawn_together(
+    run: Run, tmp_path: Path, bert: Path, examples: list[Example]
+) -> None:
+    """Where no label tells what a text says, it says the same whoever it is about."""
+    unlabelled = [replace(e, sentiment=UNKNOWN, topic=UNKNOWN) for e in examples[1:]]
+    heads = {}
+    for consistency in (0.0, 20.0):
+        settings = replace(SETTINGS, augment=True, consistency=consistency, dropout=0.0)
+        out = tmp_path / str(consistency)
+        train(settings, bert, [examples[0], *unlabelled], examples[:4], {}, out)
+        network = TwoHeadClassifier.from_pretrained(out)
+        tokenizer = AutoTokenizer.from_pretrained(out)
+        vary = partial(varied(examples).in_epoch, 99)
+        data = Tokenized(examples, tokenizer, 32, vary)
+        views = [data[i + view * len(data)] for view in range(2) for i in range(len(data))]
+        batch = collate(views, 1)
+        with torch.inference_mode():
+            logits = network.eval()(batch["input_ids"], batch["attention_mask"])
+        heads[consistency] = float(disagreement(logits))
+    assert heads[20.0] < heads[0.0] / 2
+
+
+def test_a_run_with_views_is_resumed(run: Run, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, augment=True, consistency=1.0)
+    run(tmp_path / "whole", settings)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", settings, callbacks=[Watch(8)])
+    run(tmp_path / "cut", settings, resume=True)
+    assert_same_weights(tmp_path / "cut", tmp_path / "whole")
+
+
+# From a trained network
+
+
+def test_a_trained_network_is_gone_on_with(
+    run: Run, tmp_path: Path, examples: list[Example], dev: list[Example]
+) -> None:
+    """Its heads as well: with nothing to learn it stays what it was."""
+    run(tmp_path / "first")
+    still = replace(SETTINGS, epochs=1, learning_rate=0.0, head_learning_rate=0.0)
+    train(still, tmp_path / "first", examples, dev, {}, tmp_path / "second")
+    assert_same_weights(tmp_path / "second", tmp_path / "first")
 
 
 # Workers

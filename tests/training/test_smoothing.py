@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from model.export import export_onnx
+from model.network import TwoHeadClassifier
+from model.smoothing import products, scales, smooth
+from tests.training.conftest import ARCHITECTURES
+
+# DeBERTa's module in transformers 5 still asks for it.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:FutureWarning")
+
+TEXTS = [[0, 9, 8, 7, 6, 2], [0, 5, 4, 2], [0, 6, 2]]
+magnitudes = arrays.arrays(np.float32, 7, elements=st.floats(0, 1000, width=32))
+
+
+@given(magnitudes, magnitudes, st.floats(0, 1))
+def test_scales_are_finite_and_change_no_mean(
+    activations: np.ndarray, weights: np.ndarray, strength: float
+) -> None:
+    found = scales(activations, weights, strength)
+    assert np.isfinite(found).all()
+    assert (found > 0).all()
+    assert np.log(found.astype(float)).mean() == pytest.approx(0, abs=1e-3)
+
+
+def test_all_the_unevenness_moves_at_full_strength() -> None:
+    activations = np.array([1, 10, 100], np.float32)
+    even = activations / scales(activations, np.array([3, 1, 2], np.float32), strength=1.0)
+    np.testing.assert_allclose(even, even[0])
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_smoothed_network_says_the_same(
+    architecture: str, backbone: Callable[[str], Path], tmp_path: Path
+) -> None:
+    network = TwoHeadClassifier.from_backbone(backbone(architecture))
+    export_onnx(network, tmp_path / "fp32.onnx")
+    model = onnx.load(str(tmp_path / "fp32.onnx"))
+    before = answers(model)
+    count = len(products(model))
+    smooth(model, TEXTS)
+    onnx.checker.check_model(model)
+    assert len(products(model)) == count > 0
+    assert all(node.input[0].endswith("/smooth") for node in products(model))
+    for smoothed, plain in zip(answers(model), before, strict=True):
+        np.testing.assert_allclose(smoothed, plain, atol=1e-4)
+
+
+def answers(model: onnx.ModelProto) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    found = []
+    for ids in TEXTS:
+        one = np.array([ids], np.int64)
+        found += session.run(None, {"input_ids": one, "attention_mask": np.ones_like(one)})
+    return found
