@@ -57,7 +57,10 @@ def to_evidence(data: Mapping[str, Any]) -> Evidence:
 
 
 def strongest(evidence: Sequence[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """The most negative documents, one a story; ties go by what they hold, not by their order."""
+    """The most negative documents by their weight, one a story.
+
+    Ties go by what they hold, not by their order.
+    """
     kept: list[dict[str, Any]] = []
     for item in sorted(evidence, key=_rank):
         if len(kept) == limit:
@@ -72,10 +75,10 @@ def representative(
 ) -> list[dict[str, Any]]:
     """Few stories that stand for all, the weightiest first.
 
-    One after the other, that which is worth most beside those chosen before it: its negativity,
-    times one more for each doubling of the documents that tell it, less by what it shares with one
-    of them, half when that has its source (maximal marginal relevance, Carbonell and Goldstein,
-    SIGIR 1998).
+    One after the other, that which is worth most beside those chosen before it: its negativity by
+    its weight, times one more for each doubling of the documents that tell it, less by what it
+    shares with one of them, half when that has its source (maximal marginal relevance, Carbonell
+    and Goldstein, SIGIR 1998).
 
     Args:
         stories: one document each.
@@ -97,10 +100,14 @@ def _worth(
     reach = 1.0 + math.log2(told.get(item["story"], 1))
     shared = max((likeness(item["story"], other["story"]) for other in chosen), default=0.0)
     again = any(item["source"] == other["source"] for other in chosen)
-    return float(item["negative"]) * reach * (1.0 - shared) * (SAME_SOURCE if again else 1.0)
+    return _negativity(item) * reach * (1.0 - shared) * (SAME_SOURCE if again else 1.0)
+
+
+def _negativity(item: Mapping[str, Any]) -> float:
+    return float(item["negative"]) * float(item.get("weight", 1.0))
 
 
 def _rank(item: dict[str, Any]) -> tuple[Any, ...]:
     # A document sent twice has one id in two places, perhaps with another time or address.
     held = (item["story"], item["time"], item["source"], item["text"], item["url"] or "")
-    return (-item["negative"], item["id"], *held)
+    return (-_negativity(item), item["id"], *held)

@@ -110,6 +110,8 @@ def _type(annotation: Any) -> str:
     }
     if annotation in names:
         return names[annotation]
+    if get_origin(annotation) is dict:
+        return f"mapping of {_type(get_args(annotation)[1])}"
     parts = [part for part in get_args(annotation) if part not in (type(None), ...)]
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{part}`" for part in parts)
@@ -128,7 +130,7 @@ def _default(field: FieldInfo) -> str:
         value = value.get_secret_value()
     if value is None:
         return "none"
-    if value == ():
+    if value in ((), {}):
         return "empty"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

@@ -6,6 +6,7 @@ A nested key is reached with two underscores: ``BAROGRAPH_KAFKA__BOOTSTRAP=host:
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from pydantic_settings import (
 )
 
 from alerts.settings import DeliverySettings, DetectorSettings, Section
+from stream.records import Weight
 
 HOUR = 3600
 
@@ -142,12 +144,20 @@ class Settings(BaseSettings):
         SecretStr("barograph"), description="key of the hash that replaces author handles"
     )
 
+    weights: dict[str, Weight] = Field(
+        {},
+        description="how much documents count, by their source: 0 to 10, 0 makes no spike; wins "
+        "over the weight that a feed or a document names",
+    )
+
     @property
     def config_version(self) -> str:
-        """A short hash of what decides about alerts: detector settings and watchlist."""
+        """A short hash of what decides about alerts: detector settings, weights, watchlist."""
         parts = [self.detector.model_dump_json().encode()]
         if self.watchlist is not None:
             parts.append(self.watchlist.read_bytes())
+        if self.weights:
+            parts.append(json.dumps(self.weights, sort_keys=True).encode())
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 

@@ -21,6 +21,9 @@ SCALE = 10_000
 """Sentiment is summed in integers of 1/10000: sums then depend on no order of addition."""
 
 
+WEIGHT = 1_000
+"""What a document of weight 1 weighs: weights too are summed in integers."""
+
 AUTHOR = "@"
 """Begins the hash of an author; one of a source, which many write for, has none."""
 
@@ -43,6 +46,8 @@ class Entry(NamedTuple):
     """short hash of the author, else of the source"""
     evidence: dict[str, Any] | None
     """of a negative document, what an alert may show"""
+    weight: int = WEIGHT
+    """in 1/1000; of 0 it is among the documents, and in no other count"""
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,11 @@ def encode(message: Message) -> bytes:
     data: dict[str, Any]
     match message:
         case Slice(topic, entries):
-            data = {"topic": topic, "entries": entries}
+            # A worker of before weights reads the first eight.
+            data = {
+                "topic": topic,
+                "entries": [e[:8] if e.weight == WEIGHT else e for e in entries],
+            }
         case Progress(marks, read, sources):
             data = {"progress": {str(p): mark for p, mark in marks.items()}}
             data |= {"read": read, "sources": sources}
