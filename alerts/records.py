@@ -63,6 +63,9 @@ class Evidence(Record):
     time: Time
     negative: float = Field(ge=0, le=1, description="probability of negative sentiment")
     documents: int = Field(1, ge=1, description="documents of the window that tell it")
+    author: str | None = Field(
+        None, description="keyed hash of the author's handle; by it an author can be forgotten"
+    )
 
 
 class AlertWindow(Record):

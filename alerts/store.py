@@ -43,7 +43,8 @@ AUDIT_LOCK = 0x61756469
 def open_engine(url: str) -> Engine:
     """Connections to the database behind ``url``, an SQLAlchemy URL; opens none yet.
 
-    SQLite gets a write-ahead log, foreign keys and patience with other writers; a PostgreSQL URL
+    SQLite gets a write-ahead log, foreign keys, patience with other writers, and overwrites what is
+    deleted; a PostgreSQL URL
     means psycopg 3, whichever driver it names or leaves out.
 
     Raises:
@@ -74,6 +75,8 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
         cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    # What is deleted is overwritten: a forgotten text is not to be found in the file.
+    cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
 
 

@@ -18,23 +18,36 @@ SAME_SOURCE = 0.5
 """What a story is worth when another one of its source is shown already."""
 
 
+def identity_of(document: str) -> str:
+    """A document's id as evidence has it: the beginning of a long one."""
+    return _beginning(document, 64, 192)
+
+
 def evidence_of(
-    identity: str, text: str, url: str | None, source: str, time: int, negative: float
+    identity: str,
+    text: str,
+    url: str | None,
+    source: str,
+    time: int,
+    negative: float,
+    author: str | None = None,
 ) -> dict[str, Any]:
     """A negative document in little: a pane's record must stay small whatever the texts.
 
-    A stored character takes up to 12 bytes, hence limits in both.
+    A stored character takes up to 12 bytes, hence limits in both. ``author`` is a keyed hash, by
+    which the document is found when its author is to be forgotten.
     """
     short = _beginning(text, 200, 1200)
     if short != text:
         short = f"{_beginning(text, 199, 1194)}…"
     return {
-        "id": _beginning(identity, 64, 192),
+        "id": identity_of(identity),
         "text": short,
         "url": url if url is not None and _beginning(url, 500, 500) == url else None,
         "source": _beginning(source, 80, 240),
         "time": time,
         "negative": round(negative, 4),
+        **({} if author is None else {"author": author}),
     }
 
 

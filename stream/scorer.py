@@ -311,6 +311,7 @@ class Scorer:
                     scored.source,
                     time,
                     sentiment.negative,
+                    scored.author,
                 )
                 if weight != WEIGHT:
                     evidence["weight"] = weight / WEIGHT

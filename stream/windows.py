@@ -8,11 +8,12 @@ panes, so nothing but panes is stored of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from alerts.baseline import LENGTHS, SLOTS, Forecast, Seen
+from alerts.erasure import kept
 from alerts.records import Window, utc
 from alerts.spikes import Counts, Sources
 from stream.evidence import representative, strongest
@@ -236,6 +237,16 @@ class TopicWindows:
         if self.closed_to is not None:
             for start in self._between(self.closed_to - seconds, self.closed_to):
                 yield start, self.panes[start]
+
+    def forget(self, digests: Container[str]) -> list[int]:
+        """Drop forgotten evidence, whose counts stay; returns the starts of changed panes."""
+        changed = []
+        for start, pane in self.panes.items():
+            left = [dict(item) for item in kept(pane.evidence, digests)]
+            if len(left) < len(pane.evidence):
+                pane.evidence = left
+                changed.append(start)
+        return changed
 
     def seen(self, hour: int) -> Seen:
         """What an hour (its number since 1970) held, for the baseline."""
