@@ -18,7 +18,8 @@ Time = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC)
 class Record(BaseModel):
     """Base of all records: immutable, and lenient towards keys a newer version adds."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # What was given may be somebody's text: no error repeats it, as errors are logged.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     def to_json(self) -> bytes:
         """The record as it stands on Kafka."""

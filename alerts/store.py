@@ -53,7 +53,9 @@ def open_engine(url: str) -> Engine:
     parsed = make_url(url)
     backend = parsed.get_backend_name()
     if backend == "sqlite":
-        engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT})
+        engine = sa.create_engine(
+            parsed, connect_args={"timeout": BUSY_TIMEOUT}, hide_parameters=True
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     if backend in ("postgresql", "postgres"):
@@ -61,6 +63,8 @@ def open_engine(url: str) -> Engine:
             parsed.set(drivername="postgresql+psycopg"),
             connect_args={"connect_timeout": CONNECT_TIMEOUT},
             pool_pre_ping=True,
+            # Errors are logged, and would show texts.
+            hide_parameters=True,
             # Whatever the server's default: who waits for a lock must then see what it guarded.
             isolation_level="READ COMMITTED",
         )

@@ -254,3 +254,16 @@ def test_the_api_says_that_a_document_was_forgotten(engine: Engine) -> None:
     with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 1)) as client:
         answer = client.post("/api/v1/corrections", json=body)
     assert (answer.status_code, answer.json()["detail"]) == (410, "that document was forgotten")
+
+
+def test_an_error_repeats_no_text(any_engine: Engine) -> None:
+    """Errors are logged."""
+    given = alert(id="x", evidence=(STORY,))
+    row = {"id": None, "payload": given.model_dump_json()}
+    with pytest.raises(sa.exc.SQLAlchemyError) as caught, any_engine.begin() as connection:
+        connection.execute(sa.text("INSERT INTO alerts (id, payload) VALUES (:id, :payload)"), row)
+    assert "VALUES" in str(caught.value)
+    assert "[parameters: " not in str(caught.value)
+    with pytest.raises(ValueError, match="Field required") as refused:
+        Alert.model_validate({"id": SECRET_WORDS, "evidence": [SECRET_WORDS]})
+    assert "Quillfeather" not in str(refused.value)
