@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 from alerts.settings import span
 from stream.clients import Broker, admin
 from stream.clients import BrokerUnreachable as BrokerUnreachable
-from stream.settings import KafkaSettings, Settings
+from stream.settings import KafkaSettings, Settings, TopicRetention
 
 UNKNOWN_TOPIC = 3
 ALREADY_EXISTS = 36
@@ -25,6 +25,8 @@ DAY_MS = 24 * HOUR_MS
 
 TRANSITIONS_MS = 7 * DAY_MS
 """How long every transition of an alert is kept; of older ones the newest of each alert."""
+
+USUAL = TopicRetention()
 
 TABLE_CONFIGS = {
     # What is deleted from a table, or replaced, is gone from its topic within days: without these
@@ -47,6 +49,11 @@ class Spec:
     retention: timedelta
     compacted: bool = False
     """whether in the end the newest message of each key is kept alone"""
+
+    @property
+    def retention_hours(self) -> int:
+        """How long messages are kept, in whole hours."""
+        return self.retention // timedelta(hours=1)
 
     @property
     def configs(self) -> dict[str, str]:
@@ -82,13 +89,13 @@ class TopicRow:
         return self.partitions > 0
 
 
-def specs(settings: Settings) -> list[Spec]:
+def specs(kafka: KafkaSettings, keep: TopicRetention = USUAL) -> list[Spec]:
     """What the settings ask for.
 
     Only dead letters have a single partition: they are few, and their order is worth more. Only
     alerts are compacted: an alert is put there again when something in it is to be forgotten.
     """
-    topics, many, keep = settings.kafka.topics, settings.kafka.partitions, settings.retention.topics
+    topics, many = kafka.topics, kafka.partitions
     return [
         Spec(topics.documents, many, span(keep.documents)),
         Spec(topics.scored, many, span(keep.scored)),
@@ -120,7 +127,7 @@ def create(settings: Settings) -> list[str]:
         TopicError: the broker refuses one, or documents or slices exist with another number of
             partitions than the settings say: an entity would move to another worker's table.
     """
-    wanted = specs(settings)
+    wanted = specs(settings.kafka, settings.retention.topics)
     with admin(settings.kafka) as client:
         existing = _partitions(client, wanted)
         _check(settings.kafka, existing)
@@ -163,7 +170,7 @@ def adjust(settings: Settings) -> list[str]:
         BrokerUnreachable: no broker answers.
         TopicError: the broker refuses.
     """
-    wanted = {spec.name: spec.configs for spec in specs(settings)}
+    wanted = {spec.name: spec.configs for spec in specs(settings.kafka, settings.retention.topics)}
     wanted |= dict.fromkeys(changelogs(settings.kafka), TABLE_CONFIGS)
     with admin(settings.kafka) as client:
         found = [topic["name"] for topic in client.describe_topics(list(wanted)) if _usable(topic)]
@@ -207,7 +214,7 @@ def describe(settings: Settings) -> list[TopicRow]:
     Raises:
         BrokerUnreachable: no broker answers.
     """
-    wanted = specs(settings)
+    wanted = specs(settings.kafka, settings.retention.topics)
     with admin(settings.kafka) as client:
         found = {topic["name"]: topic for topic in _describe(client, wanted)}
         retention = _retention_hours(client, list(found))
