@@ -76,8 +76,12 @@ def _settings(config: Path | None, bootstrap: str | None = None, **options: Any)
 
 
 def _audited(settings: Settings) -> dict[str, BaseModel]:
-    """The settings whose changes are audited: they decide what fires and who hears of it."""
-    return {"detector": settings.detector, "delivery": settings.delivery}
+    """The settings whose changes are audited: what fires, who hears of it, and what is kept."""
+    return {
+        "detector": settings.detector,
+        "delivery": settings.delivery,
+        "retention": settings.retention.tables,
+    }
 
 
 def _now() -> datetime:
