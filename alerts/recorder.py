@@ -209,7 +209,8 @@ class Recorder:
                 self._apply(connection, [item])
         except refused as error:
             outcome = "refused"
-            log.warning("refused-record", record=item.record.to_json()[:500], error=str(error))
+            record = item.record.model_dump_json(exclude={"evidence"})[:500]
+            log.warning("refused-record", record=record, error=str(error))
         RECORDS.labels(type(item.record).__name__.lower(), outcome).inc()
 
     def _apply(self, connection: Connection, read: Iterable[Read]) -> None:
