@@ -36,8 +36,8 @@ BATCH = 500
 
 INTERVAL = timedelta(hours=1)
 
-SHORT = 300
-"""Seconds of the windows that are many."""
+SHORT, LONG = 300, (3600, 86400)
+"""Seconds of the windows that are many, and of the others; each named, for the index's sake."""
 
 KEEP_PUSHES = timedelta(hours=24)
 """How long the Idempotency-Key of a pushed request is known."""
@@ -81,7 +81,7 @@ def _old(keep: TableRetention, now: datetime) -> Iterator[tuple[Table, ColumnEle
         yield windows, sa.and_(windows.c.seconds == SHORT, windows.c.start < before)
     if keep.windows is not None:
         before = now - span(keep.windows)
-        yield windows, sa.and_(windows.c.seconds != SHORT, windows.c.start < before)
+        yield windows, sa.and_(windows.c.seconds.in_(LONG), windows.c.start < before)
     if keep.alerts is not None:
         before = now - span(keep.alerts)
         yield alerts, _over(now, before)
