@@ -10,10 +10,16 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from alerts.acts import Actor
-from alerts.store import put_audit
+from alerts.erasure import comment_digest, document_digest
+from alerts.forgetting import known
+from alerts.store import hold_audit, put_audit
 from alerts.tables import corrections
 
 Sentiment = Literal["negative", "neutral", "positive"]
+
+
+class DocumentForgotten(Exception):
+    """The document was forgotten: nothing is stored of it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,13 @@ def correct(
     comment: str = "",
     alert_id: str | None = None,
 ) -> Correction:
-    """Store a correction; a later one of the same document and topic stands in its place."""
+    """Store a correction; a later one of the same document and topic stands in its place.
+
+    The audit can forget nothing, so it gets digests of the document's id and of the comment.
+
+    Raises:
+        DocumentForgotten: as it says.
+    """
     row: dict[str, Any] = {
         "at": now,
         "document_id": document_id,
@@ -62,10 +74,16 @@ def correct(
         "alert_id": alert_id,
         "exported_at": None,
     }
+    digest = document_digest(document_id)
     with engine.begin() as connection:
+        hold_audit(connection)
+        if known(connection, [digest]):
+            raise DocumentForgotten(document_id)
         number = connection.scalar(sa.insert(corrections).values(row).returning(corrections.c.id))
-        detail = {**actor.detail, "topic": topic, "old": old, "new": new, "comment": comment}
-        put_audit(connection, now, "correction", document_id, detail)
+        detail = {**actor.detail, "topic": topic, "old": old, "new": new}
+        put_audit(
+            connection, now, "correction", digest, {**detail, "comment": comment_digest(comment)}
+        )
     return Correction(number or 0, **row)
 
 

@@ -7,10 +7,11 @@ same transitions, live and in replay.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from alerts.baseline import NOTHING_KNOWN, Baseline, Forecast, Prior, Seen
+from alerts.erasure import without
 from alerts.records import (
     Alert,
     AlertWindow,
@@ -82,6 +83,13 @@ class TopicDetector:
         """Take up other settings; what has been learned, and a firing alert, stay."""
         self.settings, self.config_version = settings, config_version
         self.baseline.memory_hours = settings.memory_hours
+
+    def forget(self, digests: Container[str]) -> Alert | None:
+        """Take forgotten evidence out of the firing alert; returns it, where that changed it."""
+        if self.alert is None or (left := without(self.alert, digests)) is self.alert:
+            return None
+        self.alert = left
+        return left
 
     # Learning
 

@@ -28,6 +28,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from alerts.courier import Courier
+from alerts.forgetting import without_forgotten
 from alerts.outbox import enqueue, transition_message
 from alerts.records import Alert, Window
 from alerts.schema import upgrade
@@ -208,14 +209,17 @@ class Recorder:
                 self._apply(connection, [item])
         except refused as error:
             outcome = "refused"
-            log.warning("refused-record", record=item.record.to_json()[:500], error=str(error))
+            record = item.record.model_dump_json(exclude={"evidence"})[:500]
+            log.warning("refused-record", record=record, error=str(error))
         RECORDS.labels(type(item.record).__name__.lower(), outcome).inc()
 
     def _apply(self, connection: Connection, read: Iterable[Read]) -> None:
         put_windows(connection, [item.record for item in read if isinstance(item.record, Window)])
         for item in read:
-            if isinstance(item.record, Alert) and put_alert(connection, item.record):
-                self._tell(connection, item.record, item.published_at)
+            if isinstance(item.record, Alert):
+                alert = without_forgotten(connection, item.record)
+                if put_alert(connection, alert):
+                    self._tell(connection, alert, item.published_at)
 
     def _tell(self, connection: Connection, alert: Alert, published_at: datetime) -> None:
         """Put a new transition in the outbox, in the transaction that stores it."""

@@ -18,7 +18,8 @@ Time = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC)
 class Record(BaseModel):
     """Base of all records: immutable, and lenient towards keys a newer version adds."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # What was given may be somebody's text: no error repeats it, as errors are logged.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     def to_json(self) -> bytes:
         """The record as it stands on Kafka."""
@@ -63,6 +64,9 @@ class Evidence(Record):
     time: Time
     negative: float = Field(ge=0, le=1, description="probability of negative sentiment")
     documents: int = Field(1, ge=1, description="documents of the window that tell it")
+    author: str | None = Field(
+        None, description="keyed hash of the author's handle; by it an author can be forgotten"
+    )
 
 
 class AlertWindow(Record):

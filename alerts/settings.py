@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -24,6 +27,24 @@ class Section(BaseModel):
 
     # What was given may be a secret in the wrong place: no error repeats it.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+_AGE = re.compile(r"([1-9]\d{0,5})([hd])")
+
+
+def _age(value: object) -> object:
+    if not isinstance(value, str) or not _AGE.fullmatch(value):
+        raise ValueError("say how long as a number of days or hours, such as 30d or 12h")
+    return value
+
+
+Age = Annotated[str, BeforeValidator(_age)]
+"""How long something is kept: a number of days or hours, such as ``30d`` or ``12h``."""
+
+
+def span(age: str) -> timedelta:
+    """The time that an ``Age`` means."""
+    return timedelta(**{{"d": "days", "h": "hours"}[age[-1]]: int(age[:-1])})
 
 
 class DetectorSettings(Section):
@@ -127,4 +148,19 @@ class DeliverySettings(Section):
         None,
         pattern=r"^https?://",
         description="Alertmanager, for silences made on the desk (mode `prometheus`)",
+    )
+
+
+class TableRetention(Section):
+    """How long what is kept in SQL."""
+
+    short_windows: Age | None = Field("90d", description="windows of 5 minutes, by their start")
+    windows: Age | None = Field("730d", description="windows of an hour and of a day")
+    alerts: Age | None = Field(
+        "365d",
+        description="alerts that are over, with their evidence, transitions, deliveries, "
+        "acknowledgements and silences; one that fires stays",
+    )
+    corrections: Age | None = Field(
+        "365d", description="corrections that were exported; others wait to be"
     )

@@ -43,7 +43,8 @@ AUDIT_LOCK = 0x61756469
 def open_engine(url: str) -> Engine:
     """Connections to the database behind ``url``, an SQLAlchemy URL; opens none yet.
 
-    SQLite gets a write-ahead log, foreign keys and patience with other writers; a PostgreSQL URL
+    SQLite gets a write-ahead log, foreign keys, patience with other writers, and overwrites what is
+    deleted; a PostgreSQL URL
     means psycopg 3, whichever driver it names or leaves out.
 
     Raises:
@@ -52,7 +53,9 @@ def open_engine(url: str) -> Engine:
     parsed = make_url(url)
     backend = parsed.get_backend_name()
     if backend == "sqlite":
-        engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT})
+        engine = sa.create_engine(
+            parsed, connect_args={"timeout": BUSY_TIMEOUT}, hide_parameters=True
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     if backend in ("postgresql", "postgres"):
@@ -60,6 +63,8 @@ def open_engine(url: str) -> Engine:
             parsed.set(drivername="postgresql+psycopg"),
             connect_args={"connect_timeout": CONNECT_TIMEOUT},
             pool_pre_ping=True,
+            # Errors are logged, and would show texts.
+            hide_parameters=True,
             # Whatever the server's default: who waits for a lock must then see what it guarded.
             isolation_level="READ COMMITTED",
         )
@@ -74,6 +79,8 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
         cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    # What is deleted is overwritten: a forgotten text is not to be found in the file.
+    cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
 
 

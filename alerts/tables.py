@@ -227,3 +227,11 @@ pushes = Table(
     Column("ids", JSON(none_as_null=True)),
     Index("pushes_at", "at"),
 )
+
+forgotten = Table(
+    "forgotten",
+    metadata,
+    # See alerts.erasure.
+    Column("digest", String(64), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)

@@ -102,7 +102,8 @@ def alert_url(dashboard_url: str, alert_id: str) -> str:
 
 def alert_body(alert: Alert, dashboard_url: str) -> str:
     """The JSON text of a transition's message: the alert, its sentence and where to look."""
-    data = alert.model_dump(mode="json")
+    # Who wrote a story is told to nobody, not even by a pseudonym.
+    data = alert.model_dump(mode="json", exclude={"evidence": {"__all__": {"author"}}})
     data["summary"] = alert.summary
     data["dashboard_url"] = alert_url(dashboard_url, alert.id)
     return body(alert.state, changed_at(alert), data)

@@ -19,7 +19,7 @@ from alerts.settings import DetectorSettings
 from alerts.spikes import Counts, Result
 from stream.evidence import to_evidence
 from stream.panes import PANE, Pane
-from stream.slices import Message, Progress, Slice, Tick, partition_of
+from stream.slices import Forget, Message, Progress, Slice, Tick, partition_of
 from stream.tally import Tally
 from stream.watermarks import NEVER, Watermark
 from stream.windows import HORIZON, HOUR, TopicWindows
@@ -189,6 +189,8 @@ class Aggregator:
             case Tick(now):
                 self.watermark.tick(now)
                 self._advance(output)
+            case Forget(digests):
+                self._forget(frozenset(digests), output)
         return output
 
     def _apply(self, message: Slice, output: Output) -> None:
@@ -207,6 +209,19 @@ class Aggregator:
         for start in touched:
             output.panes[pane_key(message.topic, start)] = windows.panes[start].to_json()
             self._schedule(start + PANE, message.topic)
+
+    def _forget(self, digests: frozenset[str], output: Output) -> None:
+        """Drop evidence of what is forgotten, of panes and firing alerts; nothing is counted anew.
+
+        An alert is published again as it was but for the evidence, as its newest message counts.
+        """
+        for topic, windows in self.windows.items():
+            for start in windows.forget(digests):
+                output.panes[pane_key(topic, start)] = windows.panes[start].to_json()
+            detector = self.detectors[topic]
+            if (alert := detector.forget(digests)) is not None:
+                output.alerts.append(alert)
+                output.states[topic] = detector.to_json()
 
     def _schedule(self, end: int, topic: str) -> None:
         """Test the topic when the watermark passes ``end``; what lies behind it is not tested."""

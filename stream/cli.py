@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 import typer
@@ -23,10 +23,14 @@ from stream import (
     delivery_commands,
     feed_commands,
     feedback_commands,
+    forget_commands,
     token_commands,
 )
-from stream.commands import Config, Failure
+from stream.commands import Config, Failure, database
 from stream.settings import Settings, SettingsError, load
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,6 +53,7 @@ app.add_typer(feedback_commands.app, name="feedback")
 app.add_typer(feed_commands.app, name="feed")
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(delivery_commands.app, name="deliveries")
+app.command("forget", epilog=forget_commands.EXAMPLES)(forget_commands.forget)
 
 Bootstrap = Annotated[
     str | None,
@@ -71,8 +76,12 @@ def _settings(config: Path | None, bootstrap: str | None = None, **options: Any)
 
 
 def _audited(settings: Settings) -> dict[str, BaseModel]:
-    """The settings whose changes are audited: they decide what fires and who hears of it."""
-    return {"detector": settings.detector, "delivery": settings.delivery}
+    """The settings whose changes are audited: what fires, who hears of it, and what is kept."""
+    return {
+        "detector": settings.detector,
+        "delivery": settings.delivery,
+        "retention": settings.retention.tables,
+    }
 
 
 def _now() -> datetime:
@@ -136,6 +145,7 @@ def recorder(config: Config = None, bootstrap: Bootstrap = None) -> None:
     from prometheus_client import REGISTRY
 
     from alerts.audit import prepare
+    from alerts.pruning import Pruner
     from alerts.recorder import Recorder
     from alerts.store import open_engine
     from stream.health import HealthServer
@@ -144,6 +154,12 @@ def recorder(config: Config = None, bootstrap: Bootstrap = None) -> None:
     settings = _settings(config, bootstrap)
     kafka = settings.kafka
     engine = open_engine(settings.database_url)
+    pruner = Pruner(engine, settings.retention.tables)
+
+    def prepared(engine: Engine) -> None:
+        prepare(engine, "recorder", _audited(settings), _now())
+        pruner.start()
+
     recording = Recorder(
         bootstrap=kafka.bootstrap,
         windows=kafka.topics.windows,
@@ -152,7 +168,7 @@ def recorder(config: Config = None, bootstrap: Bootstrap = None) -> None:
         group=f"{kafka.app_id}-recorder",
         delivery=settings.delivery,
         consumer_options=client_options(kafka.security),
-        prepare=lambda database: prepare(database, "recorder", _audited(settings), _now()),
+        prepare=prepared,
     )
     health = HealthServer(
         settings.http.host,
@@ -164,6 +180,7 @@ def recorder(config: Config = None, bootstrap: Bootstrap = None) -> None:
         try:
             recording.run(stop)
         finally:
+            pruner.stop()
             health.stop()
             engine.dispose()
 
@@ -329,11 +346,13 @@ def backtest(
 
 @topics_app.command("create")
 def topics_create(config: Config = None, bootstrap: Bootstrap = None) -> None:
-    """Make the topics that are missing."""
-    from stream.topics import create
+    """Make the topics that are missing, and give all of them the retention of the settings."""
+    from stream.topics import adjust, create
 
-    made = create(_settings(config, bootstrap))
-    print("\n".join(f"made {name}" for name in made) or "all topics are there")
+    settings = _settings(config, bootstrap)
+    done = [f"made {name}" for name in create(settings)]
+    done += [f"changed {change}" for change in adjust(settings)]
+    print("\n".join(done) or "all topics are there")
 
 
 @topics_app.command("describe")
@@ -400,6 +419,21 @@ def db_upgrade(config: Config = None) -> None:
     print("the database is up to date")
 
 
+@db_app.command("prune", epilog="Example: barograph db prune --dry-run")
+def db_prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and delete nothing.")] = False,
+    config: Config = None,
+) -> None:
+    """Delete what is older than retention.tables says, as the recorder does every hour."""
+    from alerts.pruning import prune
+
+    settings = _settings(config)
+    with database(settings) as engine:
+        gone = prune(engine, settings.retention.tables, _now(), dry_run=dry_run)
+    verb = "would go" if dry_run else "deleted"
+    print("\n".join(f"{name:12} {rows:8} rows {verb}" for name, rows in gone.items()))
+
+
 def _failures() -> tuple[type[Exception], ...]:
     """What a command may raise for the user to read; imported when something was raised."""
     from sqlalchemy.exc import OperationalError
@@ -412,6 +446,8 @@ def _failures() -> tuple[type[Exception], ...]:
     from stream.clients import BrokerUnreachable
     from stream.dead_letters import DeadLetterError
     from stream.feeds.state import StateError
+    from stream.forgetting import ForgetError
+    from stream.reading import NoAnswer
     from stream.rows import RowsError
     from stream.send import SendError
     from stream.topics import TopicError
@@ -428,6 +464,8 @@ def _failures() -> tuple[type[Exception], ...]:
         BrokerError,
         BrokerUnreachable,
         DeadLetterError,
+        ForgetError,
+        NoAnswer,
         RowsError,
         SendError,
         StateError,
@@ -450,6 +488,17 @@ def main() -> None:
     """Run the command line; an error that a user can mend is one line, not a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.StackInfoRenderer(),
+            structlog.dev.set_exc_info,
+            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
+            # The usual tracebacks of a terminal show the values of variables: texts and handles.
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

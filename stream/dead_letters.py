@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, takewhile
@@ -16,18 +15,17 @@ from kafka.structs import OffsetAndMetadata
 
 from alerts.records import utc
 from stream.clients import consumer, producer
+from stream.reading import records_from
 from stream.settings import Settings
 from stream.topics import require
 
 MAX_REASON = 1000
-IDLE_SECONDS = 20.0
-POLL_MS = 200
 
 Headers = list[tuple[str, bytes]]
 
 
 class DeadLetterError(Exception):
-    """Dead letters cannot be read or sent back; the message says why."""
+    """Dead letters cannot be sent back; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def list_dead_letters(settings: Settings, limit: int = 100) -> list[DeadLetter]:
     Raises:
         BrokerUnreachable: no broker answers.
         TopicError: the topic does not exist.
-        DeadLetterError: the broker stopped answering.
+        NoAnswer: the broker stopped answering.
     """
     kafka = settings.kafka
     require(kafka, kafka.topics.dead_letters)
@@ -72,8 +70,9 @@ def list_dead_letters(settings: Settings, limit: int = 100) -> list[DeadLetter]:
     with consumer(kafka) as client:
         client.assign([place])
         end = client.end_offsets([place])[place]
-        # The end may be named too low, see _read; then more than the limit are read.
-        return [_letter(record) for record in deque(_read(client, place, end - limit), limit)]
+        # The end may be named too low, see records_from; then more than the limit are read.
+        newest = deque(records_from(client, place, end - limit), limit)
+        return [_letter(record) for record in newest]
 
 
 def replay_dead_letters(
@@ -95,7 +94,8 @@ def replay_dead_letters(
     Raises:
         BrokerUnreachable: no broker answers.
         TopicError: a topic does not exist.
-        DeadLetterError: the broker stopped answering.
+        NoAnswer: the broker stopped answering.
+        DeadLetterError: not all were acknowledged.
     """
     kafka = settings.kafka
     require(kafka, kafka.topics.dead_letters, kafka.topics.documents)
@@ -108,11 +108,11 @@ def replay_dead_letters(
             if not wanted:
                 return 0
             records = takewhile(
-                lambda r: r.offset <= max(wanted), _read(client, place, min(wanted))
+                lambda r: r.offset <= max(wanted), records_from(client, place, min(wanted))
             )
             return _send_back(settings, (r for r in records if r.offset in wanted))[0]
         start = client.committed(place) or 0
-        sent, last = _send_back(settings, islice(_read(client, place, start), limit))
+        sent, last = _send_back(settings, islice(records_from(client, place, start), limit))
         if last is not None:
             client.commit({place: OffsetAndMetadata(last + 1, "", -1)})
         return sent
@@ -135,26 +135,6 @@ def _send_back(settings: Settings, records: Iterable[Any]) -> tuple[int, int | N
         except KafkaError as error:
             raise DeadLetterError(f"not all dead letters were sent back: {error}") from error
     return len(answers), last
-
-
-def _read(client: Any, place: TopicPartition, start: int) -> Iterator[Any]:
-    """The records from an offset on, to the end as it is now.
-
-    The end is what comes with the first answer: asked for it beforehand, the embedded broker
-    names the beginning of the last batch.
-    """
-    start = max(start, client.beginning_offsets([place])[place])
-    client.seek(place, start)
-    end: int | None = None
-    deadline = time.monotonic() + IDLE_SECONDS
-    while end is None or client.position(place) < end:
-        records = client.poll(timeout_ms=POLL_MS).get(place, [])
-        end = client.highwater(place) if end is None else end
-        if records:
-            deadline = time.monotonic() + IDLE_SECONDS
-            yield from (record for record in records if end is None or record.offset < end)
-        elif time.monotonic() > deadline:
-            raise DeadLetterError(f"Kafka has not answered for {IDLE_SECONDS:.0f} s")
 
 
 def _letter(record: Any) -> DeadLetter:

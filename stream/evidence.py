@@ -18,23 +18,36 @@ SAME_SOURCE = 0.5
 """What a story is worth when another one of its source is shown already."""
 
 
+def identity_of(document: str) -> str:
+    """A document's id as evidence has it: the beginning of a long one."""
+    return _beginning(document, 64, 192)
+
+
 def evidence_of(
-    identity: str, text: str, url: str | None, source: str, time: int, negative: float
+    identity: str,
+    text: str,
+    url: str | None,
+    source: str,
+    time: int,
+    negative: float,
+    author: str | None = None,
 ) -> dict[str, Any]:
     """A negative document in little: a pane's record must stay small whatever the texts.
 
-    A stored character takes up to 12 bytes, hence limits in both.
+    A stored character takes up to 12 bytes, hence limits in both. ``author`` is a keyed hash, by
+    which the document is found when its author is to be forgotten.
     """
     short = _beginning(text, 200, 1200)
     if short != text:
         short = f"{_beginning(text, 199, 1194)}…"
     return {
-        "id": _beginning(identity, 64, 192),
+        "id": identity_of(identity),
         "text": short,
         "url": url if url is not None and _beginning(url, 500, 500) == url else None,
         "source": _beginning(source, 80, 240),
         "time": time,
         "negative": round(negative, 4),
+        **({} if author is None else {"author": author}),
     }
 
 
@@ -57,7 +70,10 @@ def to_evidence(data: Mapping[str, Any]) -> Evidence:
 
 
 def strongest(evidence: Sequence[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """The most negative documents, one a story; ties go by what they hold, not by their order."""
+    """The most negative documents by their weight, one a story.
+
+    Ties go by what they hold, not by their order.
+    """
     kept: list[dict[str, Any]] = []
     for item in sorted(evidence, key=_rank):
         if len(kept) == limit:
@@ -72,10 +88,10 @@ def representative(
 ) -> list[dict[str, Any]]:
     """Few stories that stand for all, the weightiest first.
 
-    One after the other, that which is worth most beside those chosen before it: its negativity,
-    times one more for each doubling of the documents that tell it, less by what it shares with one
-    of them, half when that has its source (maximal marginal relevance, Carbonell and Goldstein,
-    SIGIR 1998).
+    One after the other, that which is worth most beside those chosen before it: its negativity by
+    its weight, times one more for each doubling of the documents that tell it, less by what it
+    shares with one of them, half when that has its source (maximal marginal relevance, Carbonell
+    and Goldstein, SIGIR 1998).
 
     Args:
         stories: one document each.
@@ -97,10 +113,14 @@ def _worth(
     reach = 1.0 + math.log2(told.get(item["story"], 1))
     shared = max((likeness(item["story"], other["story"]) for other in chosen), default=0.0)
     again = any(item["source"] == other["source"] for other in chosen)
-    return float(item["negative"]) * reach * (1.0 - shared) * (SAME_SOURCE if again else 1.0)
+    return _negativity(item) * reach * (1.0 - shared) * (SAME_SOURCE if again else 1.0)
+
+
+def _negativity(item: Mapping[str, Any]) -> float:
+    return float(item["negative"]) * float(item.get("weight", 1.0))
 
 
 def _rank(item: dict[str, Any]) -> tuple[Any, ...]:
     # A document sent twice has one id in two places, perhaps with another time or address.
     held = (item["story"], item["time"], item["source"], item["text"], item["url"] or "")
-    return (-item["negative"], item["id"], *held)
+    return (-_negativity(item), item["id"], *held)

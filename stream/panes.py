@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from stream.evidence import strongest
-from stream.slices import Entry
+from stream.slices import WEIGHT, Entry
 
 PANE = 60
 """Seconds of event time."""
@@ -45,6 +45,10 @@ class Pane:
     """documents by label: negative, neutral, positive"""
     sentiment: int = 0
     """sum of positive minus negative, in 1/10000"""
+    weight: int = 0
+    """sum of what documents weigh beyond 1, in 1/1000"""
+    weighted: int = 0
+    """sum of the same times positive minus negative"""
     stories: set[str] = field(default_factory=set)
     negative_stories: dict[str, Told] = field(default_factory=dict)
     sources: set[str] = field(default_factory=set)
@@ -69,6 +73,10 @@ class Pane:
         self.offsets[entry.partition] = entry.offset
         self.counts[entry.label] += 1
         self.sentiment += entry.sentiment
+        self.weight += entry.weight - WEIGHT
+        self.weighted += (entry.weight - WEIGHT) * entry.sentiment
+        if entry.weight == 0:
+            return True
         negative = entry.label == 0
         if _is_room(entry.story, negative, self.stories, self.negative_stories, MAX_STORIES):
             self.stories.add(entry.story)
@@ -89,7 +97,7 @@ class Pane:
 
     def to_json(self) -> dict[str, Any]:
         """The stored record; sorted, so that equal panes have equal bytes."""
-        return {
+        record: dict[str, Any] = {
             "c": self.counts,
             "s": self.sentiment,
             "n": dict(sorted(self.negative_stories.items())),
@@ -99,13 +107,19 @@ class Pane:
             "e": self.evidence,
             "k": {str(p): o for p, o in sorted(self.offsets.items())},
         }
+        if self.weight or self.weighted:
+            record["w"] = [self.weight, self.weighted]
+        return record
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Pane:
         """The pane of a stored record."""
+        weight, weighted = data.get("w", (0, 0))
         return cls(
             counts=list(data["c"]),
             sentiment=data["s"],
+            weight=weight,
+            weighted=weighted,
             stories={*data["n"], *data["o"]},
             negative_stories={story: Told(*told) for story, told in data["n"].items()},
             sources={*data["ns"], *data["os"]},

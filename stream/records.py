@@ -26,6 +26,9 @@ MAX_TEXT = 20_000
 
 Kind = Literal["news", "comment", "press-release", "filing", "other"]
 
+Weight = Annotated[float, Field(ge=0, le=10)]
+"""How much a document counts; 1 is usual, and one of 0 makes no spike."""
+
 
 def _plausible(time: datetime) -> datetime:
     """Refuse times that no archive and no clock gives; the far future would stop the stream."""
@@ -64,6 +67,7 @@ class Document(Record):
     )
     author: Annotated[str, StringConstraints(max_length=200), Clean] | None = None
     tags: Annotated[tuple[Short, ...], Field(max_length=100)] = ()
+    weight: Weight | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -109,7 +113,10 @@ class Monitored(Record):
 
 
 class ScoredDocument(Document):
-    """A document with its scores, as on ``barograph.scored``; the author is a keyed hash."""
+    """A document with its scores, as on ``barograph.scored``.
+
+    The author is a keyed hash, and the weight the one that it was counted with.
+    """
 
     ingested_at: Time
     event_time: Time

@@ -52,6 +52,8 @@ TITLES = {
     "delivery": "Delivery",
     "delivery.targets": "A webhook target",
     "http": "HTTP",
+    "retention.topics": "How long topics are kept",
+    "retention.tables": "How long tables are kept",
 }
 
 TARGETS = """\
@@ -60,6 +62,24 @@ so is `secret`, but for chats. Make one with `echo "whsec_$(openssl rand -base64
 loopback address is refused unless `internal` is true. A target that has answered 410 gets nothing
 more until its `url` changes, or `barograph deliveries retry --enable` says that it is back.
 """
+
+
+TOPICS = """\
+A time is a number of days or hours: `30d`, `12h`. `barograph topics create` and `barograph up` give
+these to the topics they make, and change topics that have others. Kafka drops what is older within
+a day.
+"""
+
+TABLES = """\
+The recorder deletes what is older every hour, and `barograph db prune` does it at once. `null`
+keeps it for ever. The audit table is always kept whole.
+"""
+
+INTRODUCTIONS = {
+    "delivery.targets": TARGETS,
+    "retention.topics": TOPICS,
+    "retention.tables": TABLES,
+}
 
 
 class Setting(NamedTuple):
@@ -110,6 +130,8 @@ def _type(annotation: Any) -> str:
     }
     if annotation in names:
         return names[annotation]
+    if get_origin(annotation) is dict:
+        return f"mapping of {_type(get_args(annotation)[1])}"
     parts = [part for part in get_args(annotation) if part not in (type(None), ...)]
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{part}`" for part in parts)
@@ -128,7 +150,7 @@ def _default(field: FieldInfo) -> str:
         value = value.get_secret_value()
     if value is None:
         return "none"
-    if value == ():
+    if value in ((), {}):
         return "empty"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
@@ -141,8 +163,8 @@ def markdown() -> str:
     parts = [INTRODUCTION]
     for path, members in sections.items():
         parts.append(f"## {TITLES.get(path, path)}\n")
-        if path == "delivery.targets":
-            parts.append(TARGETS)
+        if path in INTRODUCTIONS:
+            parts.append(INTRODUCTIONS[path])
         lines = ["| setting | type | default | meaning |", "|---|---|---|---|"]
         for _, name, kind, default, meaning in members:
             full = name if path in ("", "delivery.targets") else f"{path}.{name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -23,7 +23,7 @@ from stream.records import (
     SentimentScore,
     TopicScore,
 )
-from stream.slices import AUTHOR, SCALE, Entry, Mark, Progress, Read, Slice, slices_of
+from stream.slices import AUTHOR, SCALE, WEIGHT, Entry, Mark, Progress, Read, Slice, slices_of
 from stream.watchlist import Mention, Watchlist
 
 MAX_AHEAD = 300
@@ -143,12 +143,26 @@ def parse(value: bytes | None) -> Document:
 class Scorer:
     """Turns raw messages into batches."""
 
-    def __init__(self, classifier: TextClassifier, watchlist: Watchlist, author_key: bytes) -> None:
-        """Author_key: key of the hash that stands for an author's handle."""
+    def __init__(
+        self,
+        classifier: TextClassifier,
+        watchlist: Watchlist,
+        author_key: bytes,
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
+        """Make a scorer.
+
+        Args:
+            classifier: what scores texts.
+            watchlist: what documents may count for besides their class.
+            author_key: key of the hash that stands for an author's handle.
+            weights: by source, how much its documents count, whatever they say themselves.
+        """
         self.classifier = classifier
         self.watchlist = watchlist
         self.model = ModelName(name=classifier.name, version=classifier.version)
         self._author_key = author_key
+        self._weights = weights or {}
         self._newest: datetime | None = None
 
     def score(self, raws: Sequence[Raw], now: float | None) -> Batch:
@@ -255,6 +269,7 @@ class Scorer:
             **{
                 **dict(document),
                 "author": author,
+                "weight": self._weight(document),
                 "lang": document.lang or score.lang,
                 "ingested_at": time if raw.arrived is None else utc(raw.arrived),
                 "event_time": time,
@@ -272,17 +287,23 @@ class Scorer:
             }
         )
 
+    def _weight(self, document: Document) -> float:
+        return self._weights.get(
+            document.source, 1.0 if document.weight is None else document.weight
+        )
+
     def _entries(self, raw: Raw, scored: ScoredDocument) -> Iterable[tuple[str, Entry]]:
         who = scored.author or scored.source
         source = hashlib.blake2b(who.encode(), digest_size=4).hexdigest()
         if scored.author:
             source = AUTHOR + source
         time = int(scored.event_time.timestamp())
+        weight = _thousandths(scored.weight)
         for monitored in scored.monitored:
             sentiment = monitored.sentiment
             label = SENTIMENTS.index(sentiment.label)
             evidence = None
-            if label == 0:
+            if label == 0 and weight:
                 evidence = evidence_of(
                     scored.id,
                     scored.title or scored.text,
@@ -290,7 +311,10 @@ class Scorer:
                     scored.source,
                     time,
                     sentiment.negative,
+                    scored.author,
                 )
+                if weight != WEIGHT:
+                    evidence["weight"] = weight / WEIGHT
             yield (
                 monitored.topic,
                 Entry(
@@ -302,6 +326,7 @@ class Scorer:
                     scored.story,
                     source,
                     evidence,
+                    weight,
                 ),
             )
 
@@ -311,6 +336,13 @@ def _sentiment(score: Score) -> SentimentScore:
     return SentimentScore.model_construct(
         label=score.sentiment, negative=negative, neutral=neutral, positive=positive
     )
+
+
+def _thousandths(weight: float | None) -> int:
+    """A weight in integers; one that is over 0 stays so."""
+    if weight is None:
+        return WEIGHT
+    return max(round(weight * WEIGHT), 1) if weight else 0
 
 
 def _progress(scored: Sequence[tuple[Raw, ScoredDocument]], now: float | None) -> Progress | None:
@@ -323,8 +355,10 @@ def _progress(scored: Sequence[tuple[Raw, ScoredDocument]], now: float | None) -
         time = int(document.event_time.timestamp())
         newest[raw.partition] = max(newest.get(raw.partition, time), time)
         source = sources.setdefault(document.source, len(sources))
-        negative = sum(m.sentiment.label == "negative" for m in document.monitored)
-        topics = len(document.monitored)
+        # What makes no spike teaches nothing of what is usual; its source is heard all the same.
+        counted = document.monitored if document.weight != 0 else ()
+        negative = sum(m.sentiment.label == "negative" for m in counted)
+        topics = len(counted)
         read.append(Read(raw.partition, raw.offset, time, source, topics, negative))
     arrived = float(max(newest.values())) if now is None else now
     marks = {partition: Mark(time, arrived) for partition, time in newest.items()}

@@ -6,6 +6,7 @@ A nested key is reached with two underscores: ``BAROGRAPH_KAFKA__BOOTSTRAP=host:
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +20,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from alerts.settings import DeliverySettings, DetectorSettings, Section
+from alerts.settings import Age, DeliverySettings, DetectorSettings, Section, TableRetention
+from stream.records import Weight
 
 HOUR = 3600
 
@@ -84,14 +86,32 @@ class KafkaSettings(Section):
     )
     partitions: int = Field(4, ge=1, le=1000, description="of every topic but the dead letters")
     replication_factor: int = Field(1, ge=1, description="of the topics and tables that are made")
-    retention_hours: int = Field(168, ge=1, description="of documents, scored and slices")
-    alerts_retention_hours: int = Field(
-        24 * 365, ge=1, description="of windows, alerts and dead letters"
-    )
     session_timeout: float = Field(10.0, gt=0, description="s until a dead worker is replaced")
     rebalance_timeout: float = Field(30.0, gt=0, description="s a group may take to re-form")
     topics: Topics = Topics()
     security: Security = Security()
+
+
+class TopicRetention(Section):
+    """How long what is kept on Kafka."""
+
+    documents: Age = Field("7d", description="documents as they came, with their texts")
+    scored: Age = Field("7d", description="documents with their scores")
+    slices: Age = Field(
+        "7d", description="what scorers tell aggregators; longer than workers may be down"
+    )
+    windows: Age = Field("365d", description="windows; longer than the recorder may be down")
+    alerts: Age = Field(
+        "365d", description="transitions of alerts; after a week the newest of each alert"
+    )
+    dead_letters: Age = Field("30d", description="messages that are no documents, as they came")
+
+
+class RetentionSettings(Section):
+    """How long what is kept."""
+
+    topics: TopicRetention = TopicRetention()
+    tables: TableRetention = TableRetention()
 
 
 class WorkerSettings(Section):
@@ -135,6 +155,7 @@ class Settings(BaseSettings):
     detector: DetectorSettings = DetectorSettings()
     delivery: DeliverySettings = DeliverySettings()
     http: HttpSettings = HttpSettings()
+    retention: RetentionSettings = RetentionSettings()
     database_url: str = Field("sqlite:///barograph.db", description="an SQLAlchemy URL")
     watchlist: Path | None = Field(None, description="a watchlist YAML file")
     model: Path | None = Field(None, description="a model folder; default: the shipped one")
@@ -142,12 +163,20 @@ class Settings(BaseSettings):
         SecretStr("barograph"), description="key of the hash that replaces author handles"
     )
 
+    weights: dict[str, Weight] = Field(
+        {},
+        description="how much documents count, by their source: 0 to 10, 0 makes no spike; wins "
+        "over the weight that a feed or a document names",
+    )
+
     @property
     def config_version(self) -> str:
-        """A short hash of what decides about alerts: detector settings and watchlist."""
+        """A short hash of what decides about alerts: detector settings, weights, watchlist."""
         parts = [self.detector.model_dump_json().encode()]
         if self.watchlist is not None:
             parts.append(self.watchlist.read_bytes())
+        if self.weights:
+            parts.append(json.dumps(self.weights, sort_keys=True).encode())
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 

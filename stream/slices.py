@@ -1,11 +1,12 @@
 """Messages of the slices topic: what a scored batch says of each monitored topic.
 
-Three kinds travel in one log, so that all an aggregator knows comes to it in one order:
+Four kinds travel in one log, so that all an aggregator knows comes to it in one order:
 
 * a **slice** holds the batch's entries for one monitored topic;
 * a **progress** closes the batch on every partition of the topic: how far each partition of the
   documents topic has come, and a line on each document, for what must be known of all of them;
-* a **tick** carries the wall clock when a partition has nothing else to say.
+* a **tick** carries the wall clock when a partition has nothing else to say;
+* a **forget** names, by digests, documents and authors that no evidence may show any more.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from typing import Any, NamedTuple
 SCALE = 10_000
 """Sentiment is summed in integers of 1/10000: sums then depend on no order of addition."""
 
+
+WEIGHT = 1_000
+"""What a document of weight 1 weighs: weights too are summed in integers."""
 
 AUTHOR = "@"
 """Begins the hash of an author; one of a source, which many write for, has none."""
@@ -43,6 +47,8 @@ class Entry(NamedTuple):
     """short hash of the author, else of the source"""
     evidence: dict[str, Any] | None
     """of a negative document, what an alert may show"""
+    weight: int = WEIGHT
+    """in 1/1000; of 0 it is among the documents, and in no other count"""
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,14 @@ class Tick:
     now: float
 
 
-Message = Slice | Progress | Tick
+@dataclass(frozen=True)
+class Forget:
+    """What is to be forgotten, as ``alerts.erasure`` names it."""
+
+    digests: tuple[str, ...]
+
+
+Message = Slice | Progress | Tick | Forget
 
 
 def encode(message: Message) -> bytes:
@@ -110,12 +123,18 @@ def encode(message: Message) -> bytes:
     data: dict[str, Any]
     match message:
         case Slice(topic, entries):
-            data = {"topic": topic, "entries": entries}
+            # A worker of before weights reads the first eight.
+            data = {
+                "topic": topic,
+                "entries": [e[:8] if e.weight == WEIGHT else e for e in entries],
+            }
         case Progress(marks, read, sources):
             data = {"progress": {str(p): mark for p, mark in marks.items()}}
             data |= {"read": read, "sources": sources}
         case Tick(now):
             data = {"tick": now}
+        case Forget(digests):
+            data = {"forget": digests}
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -135,6 +154,8 @@ def decode(value: bytes) -> Message:
             if any(not 0 <= line.source < len(data["sources"]) for line in read):
                 raise ValueError("not a slices message: a document of no source")
             return Progress(marks, read, tuple(data["sources"]))
+        if "forget" in data:
+            return Forget(tuple(str(digest) for digest in data["forget"]))
         return Tick(float(data["tick"]))
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise ValueError(f"not a slices message: {error}") from None

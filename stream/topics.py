@@ -1,23 +1,39 @@
 """The Kafka topics: made by ``barograph topics create``, before any worker starts.
 
-Faust makes the changelog topics of its tables itself.
+Faust makes the changelog topics of its tables itself, with ``TABLE_CONFIGS``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
+from alerts.settings import span
 from stream.clients import Broker, admin
 from stream.clients import BrokerUnreachable as BrokerUnreachable
-from stream.settings import HOUR, KafkaSettings, Settings
+from stream.settings import KafkaSettings, Settings, TopicRetention
 
 UNKNOWN_TOPIC = 3
 ALREADY_EXISTS = 36
 MEBIBYTE = 2**20
+HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
+
+TRANSITIONS_MS = 7 * DAY_MS
+"""How long every transition of an alert is kept; of older ones the newest of each alert."""
+
+USUAL = TopicRetention()
+
+TABLE_CONFIGS = {
+    # What is deleted from a table, or replaced, is gone from its topic within days: without these
+    # it stands there until so much is new that Kafka finds cleaning worth it.
+    "segment.ms": str(DAY_MS),
+    "max.compaction.lag.ms": str(DAY_MS),
+}
 
 
 class TopicError(Exception):
@@ -30,17 +46,32 @@ class Spec:
 
     name: str
     partitions: int
-    retention_hours: int
+    retention: timedelta
+    compacted: bool = False
+    """whether in the end the newest message of each key is kept alone"""
+
+    @property
+    def retention_hours(self) -> int:
+        """How long messages are kept, in whole hours."""
+        return self.retention // timedelta(hours=1)
 
     @property
     def configs(self) -> dict[str, str]:
         """Kafka's settings of the topic."""
-        return {
-            "cleanup.policy": "delete",
-            "retention.ms": str(self.retention_hours * HOUR * 1000),
+        kept = self.retention // timedelta(milliseconds=1)
+        configs = {
+            "cleanup.policy": "compact,delete" if self.compacted else "delete",
+            "retention.ms": str(kept),
+            # Kafka drops whole segments: a week's would keep everything for up to a week longer.
+            "segment.ms": str(min(DAY_MS, kept)),
             # The longest document, escaped, with its scores.
             "max.message.bytes": str(4 * MEBIBYTE),
         }
+        if self.compacted:
+            whole = min(TRANSITIONS_MS, kept)
+            configs["min.compaction.lag.ms"] = str(whole)
+            configs["max.compaction.lag.ms"] = str(whole + DAY_MS)
+        return configs
 
 
 @dataclass(frozen=True)
@@ -58,20 +89,31 @@ class TopicRow:
         return self.partitions > 0
 
 
-def specs(kafka: KafkaSettings) -> list[Spec]:
+def specs(kafka: KafkaSettings, keep: TopicRetention = USUAL) -> list[Spec]:
     """What the settings ask for.
 
-    Only dead letters have a single partition: they are few, and their order is worth more.
+    Only dead letters have a single partition: they are few, and their order is worth more. Only
+    alerts are compacted: an alert is put there again when something in it is to be forgotten.
     """
     topics, many = kafka.topics, kafka.partitions
     return [
-        Spec(topics.documents, many, kafka.retention_hours),
-        Spec(topics.scored, many, kafka.retention_hours),
-        Spec(topics.slices, many, kafka.retention_hours),
-        Spec(topics.windows, many, kafka.alerts_retention_hours),
-        Spec(topics.alerts, many, kafka.alerts_retention_hours),
-        Spec(topics.dead_letters, 1, kafka.alerts_retention_hours),
+        Spec(topics.documents, many, span(keep.documents)),
+        Spec(topics.scored, many, span(keep.scored)),
+        Spec(topics.slices, many, span(keep.slices)),
+        Spec(topics.windows, many, span(keep.windows)),
+        Spec(topics.alerts, many, span(keep.alerts), compacted=True),
+        Spec(topics.dead_letters, 1, span(keep.dead_letters)),
     ]
+
+
+def tables(kafka: KafkaSettings) -> dict[str, str]:
+    """The worker's tables, by what they hold."""
+    return {name: f"{kafka.app_id}-{name}" for name in ("panes", "states")}
+
+
+def changelogs(kafka: KafkaSettings) -> list[str]:
+    """The topics that Faust keeps the worker's tables on."""
+    return [f"{kafka.app_id}-{table}-changelog" for table in tables(kafka).values()]
 
 
 def create(settings: Settings) -> list[str]:
@@ -85,7 +127,7 @@ def create(settings: Settings) -> list[str]:
         TopicError: the broker refuses one, or documents or slices exist with another number of
             partitions than the settings say: an entity would move to another worker's table.
     """
-    wanted = specs(settings.kafka)
+    wanted = specs(settings.kafka, settings.retention.topics)
     with admin(settings.kafka) as client:
         existing = _partitions(client, wanted)
         _check(settings.kafka, existing)
@@ -116,13 +158,63 @@ def create(settings: Settings) -> list[str]:
         return [spec.name for spec in missing]
 
 
+def adjust(settings: Settings) -> list[str]:
+    """Give the topics that exist the retention of the settings, those of the tables included.
+
+    What the broker does not tell of a topic is left alone.
+
+    Returns:
+        A line for each change.
+
+    Raises:
+        BrokerUnreachable: no broker answers.
+        TopicError: the broker refuses.
+    """
+    wanted = {spec.name: spec.configs for spec in specs(settings.kafka, settings.retention.topics)}
+    wanted |= dict.fromkeys(changelogs(settings.kafka), TABLE_CONFIGS)
+    with admin(settings.kafka) as client:
+        found = [topic["name"] for topic in client.describe_topics(list(wanted)) if _usable(topic)]
+        changes: dict[str, dict[str, tuple[str, str]]] = {}
+        for name, present in _configs(client, found).items():
+            differs = {
+                key: (known, value)
+                for key, value in wanted[name].items()
+                if (known := present.get(key)) is not None and known != value
+            }
+            if differs:
+                changes[name] = differs
+        if not changes:
+            return []
+        resources = [
+            ConfigResource(
+                ConfigResourceType.TOPIC, name, {key: new for key, (_, new) in differs.items()}
+            )
+            for name, differs in changes.items()
+        ]
+        try:
+            answers = client.alter_configs(resources).get("topic", {})
+        except (KafkaError, ValueError) as error:
+            raise TopicError(f"cannot change topics: {error}") from error
+    for name in changes:
+        if (answer := answers.get(name)) != "OK":
+            raise TopicError(
+                f"cannot change the retention of {name}: {answer}; have it changed there, or set "
+                "retention.topics to what it is"
+            )
+    return [
+        f"{name}: {key} {old} -> {new}"
+        for name, differs in changes.items()
+        for key, (old, new) in differs.items()
+    ]
+
+
 def describe(settings: Settings) -> list[TopicRow]:
     """Every topic as it is, in the order of the settings.
 
     Raises:
         BrokerUnreachable: no broker answers.
     """
-    wanted = specs(settings.kafka)
+    wanted = specs(settings.kafka, settings.retention.topics)
     with admin(settings.kafka) as client:
         found = {topic["name"]: topic for topic in _describe(client, wanted)}
         retention = _retention_hours(client, list(found))
@@ -170,14 +262,25 @@ def _check(kafka: KafkaSettings, existing: dict[str, int]) -> None:
             )
 
 
-def _retention_hours(client: Any, names: list[str]) -> dict[str, int]:
-    """What the broker keeps, in whole hours; 0 is for ever, or that it does not say."""
+def _configs(client: Any, names: list[str]) -> dict[str, dict[str, str]]:
+    """What the broker tells of the settings of topics."""
     if not names:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    configs = client.describe_configs(resources, config_filter="all").get("topic", {})
-    hours = {}
-    for name, entries in configs.items():
-        milliseconds = int(entries.get("retention.ms", {}).get("value") or 0)
-        hours[name] = max(0, milliseconds) // (1000 * HOUR)
-    return hours
+    told = client.describe_configs(resources, config_filter="all").get("topic", {})
+    return {
+        name: {
+            key: str(entry["value"])
+            for key, entry in entries.items()
+            if entry.get("value") is not None
+        }
+        for name, entries in told.items()
+    }
+
+
+def _retention_hours(client: Any, names: list[str]) -> dict[str, int]:
+    """What the broker keeps, in whole hours; 0 is for ever, or that it does not say."""
+    return {
+        name: max(int(configs.get("retention.ms") or 0), 0) // HOUR_MS
+        for name, configs in _configs(client, names).items()
+    }

@@ -27,6 +27,7 @@ from stream.scorer import Batch, Raw, Scorer
 from stream.security import client_options, ssl_context
 from stream.settings import Security, Settings
 from stream.slices import Tick, decode, encode
+from stream.topics import TABLE_CONFIGS, tables
 from stream.watchlist import WatchlistError, changed_at, load
 from stream.watermarks import BEAT
 
@@ -107,9 +108,13 @@ class Topology:
         }
         self._documents = self.app.topic(kafka.topics.documents, **raw)
         self._slices = self.app.topic(kafka.topics.slices, **raw)
-        table = {"partitions": kafka.partitions}
-        self.panes = self.app.Table(f"{kafka.app_id}-panes", **table)
-        self.states = self.app.Table(f"{kafka.app_id}-states", **table)
+        table: dict[str, Any] = {
+            "partitions": kafka.partitions,
+            "extra_topic_configs": TABLE_CONFIGS,
+        }
+        names = tables(kafka)
+        self.panes = self.app.Table(names["panes"], **table)
+        self.states = self.app.Table(names["states"], **table)
         self.app.agent(self._documents, name="score", concurrency=1)(self._score)
         self.app.agent(self._slices, name="aggregate", concurrency=1)(self._aggregate)
         self.app.timer(TICK_SECONDS, name="tick")(self._tick)

@@ -34,7 +34,7 @@ from stream.clients import producer
 from stream.demo import WATCHLIST, documents
 from stream.feeds.listing import usable_feeds
 from stream.settings import Settings, load
-from stream.topics import create
+from stream.topics import adjust, create
 
 START_SECONDS = 90.0
 ALERT_SECONDS = 120.0
@@ -181,6 +181,8 @@ def up(
         settings = _with_free_ports(config, options)
         written = write_settings(settings, folder)
         create(settings)
+        for change in adjust(settings):
+            say(f"  changed {change}")
         say(f"Starting worker, recorder{', desk and feeds' if feeds else ' and desk'} …")
         children = [Child(name, written, folder) for name in PROCESSES]
         if feeds is not None:

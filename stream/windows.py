@@ -8,17 +8,18 @@ panes, so nothing but panes is stored of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from alerts.baseline import LENGTHS, SLOTS, Forecast, Seen
+from alerts.erasure import kept
 from alerts.records import Window, utc
 from alerts.spikes import Counts, Sources
 from stream.evidence import representative, strongest
 from stream.novelty import NoveltyIndex
 from stream.panes import PANE, Pane, pane_of
-from stream.slices import AUTHOR, SCALE, Entry
+from stream.slices import AUTHOR, SCALE, WEIGHT, Entry
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -50,6 +51,9 @@ class Totals:
 
     counts: list[int] = field(default_factory=lambda: [0, 0, 0])
     sentiment: int = 0
+    weight: int = 0
+    """as of a pane"""
+    weighted: int = 0
     stories: int = 0
     negative_stories: int = 0
 
@@ -59,15 +63,19 @@ class Totals:
 
     @property
     def mean_sentiment(self) -> float:
-        """Mean of positive minus negative, -1 to 1; 0 of nothing."""
-        documents = self.documents
-        return round(self.sentiment / (SCALE * documents), 6) if documents else 0.0
+        """Weighted mean of positive minus negative, -1 to 1; 0 of what weighs nothing."""
+        weight = WEIGHT * self.documents + self.weight
+        if weight == 0:
+            return 0.0
+        return round((WEIGHT * self.sentiment + self.weighted) / (SCALE * weight), 6)
 
     def add(self, other: Totals, sign: int = 1) -> None:
         """Add the other sums, or with -1 take them away."""
         for label in range(3):
             self.counts[label] += sign * other.counts[label]
         self.sentiment += sign * other.sentiment
+        self.weight += sign * other.weight
+        self.weighted += sign * other.weighted
         self.stories += sign * other.stories
         self.negative_stories += sign * other.negative_stories
 
@@ -109,7 +117,8 @@ class TopicWindows:
         known_negative = entry.story in pane.negative_stories
         if not pane.add(entry):
             return None
-        change = Totals(sentiment=entry.sentiment)
+        beyond = entry.weight - WEIGHT
+        change = Totals(sentiment=entry.sentiment, weight=beyond, weighted=beyond * entry.sentiment)
         change.counts[entry.label] = 1
         self._apply(start, change)
         if not known and entry.story in pane.stories:
@@ -124,7 +133,7 @@ class TopicWindows:
     def restore(self, start: int, pane: Pane) -> None:
         """Take up a stored pane; order does not matter."""
         self.panes[start] = pane
-        self._apply(start, Totals(list(pane.counts), pane.sentiment))
+        self._apply(start, Totals(list(pane.counts), pane.sentiment, pane.weight, pane.weighted))
         for story in pane.stories:
             self._note(self._all, story, start, negative=False)
         for story in pane.negative_stories:
@@ -228,6 +237,16 @@ class TopicWindows:
         if self.closed_to is not None:
             for start in self._between(self.closed_to - seconds, self.closed_to):
                 yield start, self.panes[start]
+
+    def forget(self, digests: Container[str]) -> list[int]:
+        """Drop forgotten evidence, whose counts stay; returns the starts of changed panes."""
+        changed = []
+        for start, pane in self.panes.items():
+            left = [dict(item) for item in kept(pane.evidence, digests)]
+            if len(left) < len(pane.evidence):
+                pane.evidence = left
+                changed.append(start)
+        return changed
 
     def seen(self, hour: int) -> Seen:
         """What an hour (its number since 1970) held, for the baseline."""

@@ -33,7 +33,8 @@ def build_scorer(settings: Settings) -> Scorer:
     watchlist = load(settings.watchlist)
     worker = settings.worker
     classifier = Classifier.load(settings.model, worker.classify_threads, worker.backend)
-    return Scorer(classifier, watchlist, settings.author_key.get_secret_value().encode())
+    key = settings.author_key.get_secret_value().encode()
+    return Scorer(classifier, watchlist, key, settings.weights)
 
 
 def config_of(

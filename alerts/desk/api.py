@@ -223,7 +223,11 @@ def _acting(engine: Engine, delivery: DeliverySettings, access: Access) -> APIRo
             raise HTTPException(502, str(reason)) from None
         return Ended(ended=ended)
 
-    @routes.post("/corrections", status_code=201)
+    @routes.post(
+        "/corrections",
+        status_code=201,
+        responses={410: {"description": "the document was forgotten"}},
+    )
     def add_correction(act: CorrectionRequest, visitor: Visitor = Depends(actor)) -> Correction:
         """Store a correction; a later one of the same document and topic takes its place."""
         return correct(

@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from alerts.acts import NoSuchAlert
+from alerts.corrections import DocumentForgotten
 from alerts.courier import Courier
 from alerts.desk import acting, api, live, login, pages
 from alerts.desk.access import Access, SignInNeeded
@@ -114,6 +115,10 @@ def create_app(
     @app.exception_handler(NoSuchAlert)
     async def no_such_alert(request: Request, _error: NoSuchAlert) -> Response:
         return await refused(request, HTTPException(404, "no such alert"))
+
+    @app.exception_handler(DocumentForgotten)
+    async def document_forgotten(request: Request, _error: DocumentForgotten) -> Response:
+        return await refused(request, HTTPException(410, "that document was forgotten"))
 
     @app.get("/healthz", include_in_schema=False)
     def healthz() -> PlainTextResponse:

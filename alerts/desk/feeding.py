@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 
 from alerts.desk.access import Access, Visitor
 from alerts.desk.forms import body_within
+from alerts.pruning import KEEP_PUSHES
 from alerts.store import insert
 from alerts.tables import pushes
 
@@ -28,9 +29,6 @@ MAX_ROWS = 1000
 
 REQUESTS_PER_MINUTE = 120
 """Of one token; a burst may use up a minute's share at once."""
-
-KEEP = timedelta(hours=24)
-"""How long an Idempotency-Key is known."""
 
 ABANDONED = timedelta(minutes=2)
 """A request that has not ended after this is taken for dead, and its key may be used again."""
@@ -146,7 +144,7 @@ class Once:
         unfinished = sa.and_(pushes.c.ids.is_(None), pushes.c.at < now - ABANDONED)
         with self._engine.begin() as connection:
             connection.execute(
-                sa.delete(pushes).where(sa.or_(pushes.c.at < now - KEEP, unfinished))
+                sa.delete(pushes).where(sa.or_(pushes.c.at < now - KEEP_PUSHES, unfinished))
             )
             claimed = connection.execute(
                 insert(connection, pushes)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from stream.feeds.http import Fetcher
-from stream.records import Kind
+from stream.records import Kind, Weight
 
 Cursor = dict[str, Any]
 """Where a source stands, as JSON; an empty one is the beginning. Only the source reads it."""
@@ -59,6 +59,8 @@ class FeedOptions(BaseModel):
     lang: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)*$")] | None = (
         None
     )
+    weight: Weight | None = None
+    """how much its documents count, where they do not say; 1 is usual, 0 makes no spike"""
     interval: Annotated[Duration, Field(gt=0, le=86400 * 7)] = 300.0
     """seconds between two readings of a source that is polled"""
     internal: bool = False

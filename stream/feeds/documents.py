@@ -22,7 +22,7 @@ def outgoing(item: Item, options: FeedOptions, source: str, topic: str, key: byt
 
     Args:
         item: what the source read.
-        options: of the feed; what it says of source, kind and language fills gaps.
+        options: of the feed; what it says of source, kind, language and weight fills gaps.
         source: where neither item nor feed name one.
         topic: of the documents.
         key: of the hash that replaces the author.
@@ -37,6 +37,8 @@ def outgoing(item: Item, options: FeedOptions, source: str, topic: str, key: byt
     row.setdefault("kind", options.kind)
     if options.lang:
         row.setdefault("lang", options.lang)
+    if options.weight is not None:
+        row.setdefault("weight", options.weight)
     if item.key is not None and "id" not in row:
         row["id"] = _identity(str(row["source"]), item.key)
     _shorten(row)

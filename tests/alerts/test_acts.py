@@ -19,6 +19,7 @@ from alerts.acts import (
     unsilence,
 )
 from alerts.corrections import correct, count_waiting, list_corrections, mark_exported
+from alerts.erasure import document_digest
 from alerts.outbox import enqueue, transition_message
 from alerts.settings import DeliverySettings
 from alerts.silences import SILENCED, SilenceRefused, is_silenced, keeps_back
@@ -187,4 +188,4 @@ def test_the_last_correction_of_a_document_stands(any_engine: Engine) -> None:
     # One that is corrected once more waits again.
     add("d2", "positive")
     assert count_waiting(any_engine) == 2
-    assert [row.kind for row in audit_rows(any_engine, "d1")] == ["correction"] * 3
+    assert [row.kind for row in audit_rows(any_engine, document_digest("d1"))] == ["correction"] * 3

@@ -11,7 +11,6 @@ from sqlalchemy import Engine
 
 from alerts.desk.feeding import (
     ABANDONED,
-    KEEP,
     MAX_ROWS,
     REQUESTS_PER_MINUTE,
     FeedDown,
@@ -20,6 +19,7 @@ from alerts.desk.feeding import (
     RowsRefused,
     rows_of,
 )
+from alerts.pruning import KEEP_PUSHES
 from tests.alerts.examples import NOON
 from tests.alerts.test_desk import client
 
@@ -118,8 +118,8 @@ def test_keys_are_of_one_sender_and_end(any_engine: Engine) -> None:
     # A desk that died on the way holds nothing up.
     assert once.begin("ana", "k", b"x", NOON + ABANDONED + timedelta(seconds=1)) is None
     once.finish("ana", "k", ["d1"])
-    assert once.begin("ana", "k", b"x", NOON + KEEP) == ["d1"]
-    assert once.begin("ana", "k", b"x", NOON + 2 * KEEP) is None
+    assert once.begin("ana", "k", b"x", NOON + KEEP_PUSHES) == ["d1"]
+    assert once.begin("ana", "k", b"x", NOON + 2 * KEEP_PUSHES) is None
 
 
 def test_a_sender_has_a_rate_and_a_burst() -> None:

@@ -3,9 +3,13 @@ from __future__ import annotations
 import pytest
 
 from stream.broker import free_port
-from stream.settings import Settings
-from stream.topics import BrokerUnreachable, TopicError, create, describe, require
+from stream.settings import Settings, load
+from stream.topics import BrokerUnreachable, TopicError, adjust, create, describe, require
 from tests.conftest import settings_for
+from tests.servers import eventually
+
+DAY = 24 * 3600 * 1000
+"""Milliseconds."""
 
 
 def with_kafka(settings: Settings, **changes) -> Settings:
@@ -35,6 +39,33 @@ def test_retention_is_what_the_settings_say(kafka_settings):
     rows = {row.name: row.retention_hours for row in describe(kafka_settings)}
     assert rows[kafka_settings.kafka.topics.slices] == 168
     assert rows[kafka_settings.kafka.topics.alerts] == 24 * 365
+    assert rows[kafka_settings.kafka.topics.dead_letters] == 24 * 30
+
+
+def test_topics_that_are_as_the_settings_say_are_left_alone(broker_settings):
+    create(broker_settings)
+    assert adjust(broker_settings) == []
+
+
+def test_topics_that_exist_are_given_another_retention(kafka_settings):
+    create(kafka_settings)
+    retention = {"topics": {"alerts": "3d", "scored": "12h"}}
+    changed = load(kafka=kafka_settings.kafka.model_dump(), retention=retention)
+    names = changed.kafka.topics
+    assert sorted(adjust(changed)) == sorted(
+        f"{name}: {key} {old} -> {new}"
+        for name, key, old, new in [
+            (names.scored, "retention.ms", 7 * DAY, DAY // 2),
+            (names.scored, "segment.ms", DAY, DAY // 2),
+            (names.alerts, "retention.ms", 365 * DAY, 3 * DAY),
+            (names.alerts, "min.compaction.lag.ms", 7 * DAY, 3 * DAY),
+            (names.alerts, "max.compaction.lag.ms", 8 * DAY, 4 * DAY),
+        ]
+    )
+    # The controller has it at once, the broker tells it a moment later.
+    eventually(lambda: adjust(changed) == [])
+    assert {row.name: row.retention_hours for row in describe(changed)}[names.scored] == 12
+    assert adjust(kafka_settings) != []
 
 
 def test_a_missing_one_is_added(broker_settings):

@@ -13,6 +13,7 @@ from alerts.records import Alert, Window
 from stream.aggregator import Aggregator, Output, pane_key, split_key
 from stream.panes import PANE
 from stream.slices import (
+    WEIGHT,
     Entry,
     Mark,
     Message,
@@ -129,6 +130,7 @@ def message_logs(draw: st.DrawFn) -> list[Message]:
                 draw(st.sampled_from([0, 0, 1, 2])),
                 named=draw(st.sampled_from("ABCDEF")),
                 source=draw(st.sampled_from("xyz")),
+                weight=draw(st.sampled_from([WEIGHT, WEIGHT, WEIGHT, 0, 300])),
             )
             offsets[partition] += 1
             topics = draw(st.sets(st.sampled_from(TOPICS), min_size=1))

@@ -54,6 +54,23 @@ def test_a_mistake_gives_a_line_that_says_what_to_change(
         assert len(shown.splitlines()) == 1
 
 
+def test_a_fault_in_the_log_shows_no_texts(monkeypatch, capsys):
+    """The usual traceback on a terminal shows the values of variables."""
+
+    def failing():
+        text = "Mrs Quillfeather left"
+        try:
+            raise ValueError(len(text))
+        except ValueError:
+            structlog.get_logger().exception("failed")
+
+    monkeypatch.setattr("stream.cli.app", failing)
+    assert barograph(monkeypatch) == 0
+    shown = capsys.readouterr().err
+    assert "ValueError: 21" in shown
+    assert shown.count("Quillfeather") == 0
+
+
 def test_tokens_are_made_shown_once_listed_and_revoked(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     assert barograph(monkeypatch, "tokens", "list") == 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stream.evidence import evidence_of
 from stream.panes import MAX_SOURCES, MAX_STORIES, PANE, Pane, Told, pane_of
-from stream.slices import Entry
+from stream.slices import WEIGHT, Entry
 from tests.stream.factories import DAY0, SENTIMENT_OF, entry, story
 
 
@@ -28,6 +28,7 @@ def source_logs(draw: st.DrawFn) -> list[list[Entry]]:
                 label,
                 named=draw(st.sampled_from("ABCDEF")),
                 source=draw(st.sampled_from("xyz")),
+                weight=draw(st.sampled_from([0, 250, WEIGHT, WEIGHT, 3 * WEIGHT])),
             )
             if label == 0:
                 # A document sent twice has one identity in two places.
@@ -107,7 +108,7 @@ def test_a_record_stays_small_under_a_flood_of_any_script(letter):
             name = f"{number}" + letter * 3000
             evidence = evidence_of(
                 name, name, f"https://{name[:480]}", name, DAY0 + 59, number / documents
-            )
+            ) | {"weight": 0.123}
         made.add(
             Entry(
                 partition,
@@ -118,6 +119,7 @@ def test_a_record_stays_small_under_a_flood_of_any_script(letter):
                 story(f"{number}"),
                 f"{number:08x}",
                 evidence,
+                123,
             )
         )
     assert len(json.dumps(made.to_json()).encode()) < 16 * 1024

@@ -10,7 +10,7 @@ from alerts.records import Alert, Window
 from stream.records import Document, ScoredDocument
 from stream.reference import Setting, markdown, settings
 from stream.scorer import parse
-from stream.slices import Progress, Slice, Tick, decode, encode
+from stream.slices import Forget, Progress, Slice, Tick, decode, encode
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -40,6 +40,7 @@ def test_the_page_of_records_has_an_example_of_each() -> None:
         "Slice",
         "Progress",
         "Tick",
+        "Forget",
     }
 
 
@@ -55,7 +56,7 @@ def test_the_example_of_a_document_has_all_its_keys() -> None:
     assert document.model_fields_set == set(Document.model_fields)
 
 
-@pytest.mark.parametrize("kind", [Slice, Progress, Tick])
+@pytest.mark.parametrize("kind", [Slice, Progress, Tick, Forget])
 def test_an_example_of_the_slices_topic_is_read_and_written_the_same(kind: type) -> None:
     example = dict(EXAMPLES)[kind.__name__]
     message = decode(example.encode())

@@ -49,6 +49,7 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
         ("kafka: {partitons: 1}", r"setting kafka\.partitons: Extra inputs"),
         ("kafkas: {}", r"setting kafkas: Extra inputs"),
         ("kafka: 5", r"setting kafka"),
+        ("weights: {wire: 11}", r"setting weights\.wire: .*less than or equal to 10"),
         ("[1]", "must hold a mapping"),
         ("{", "is not YAML"),
         (b"\xff\xfe", "is not YAML"),
@@ -75,6 +76,7 @@ def test_the_version_changes_with_what_decides_about_alerts(tmp_path: Path) -> N
     plain = load().config_version
     assert load(kafka={"partitions": 9}).config_version == plain
     assert load(detector={"min_stories": 6}).config_version != plain
+    assert load(weights={"wire": 0}).config_version != plain
     with_list = load(watchlist=watchlist).config_version
     watchlist.write_text("topics: [{id: a, match: all}]")
     assert len({plain, with_list, load(watchlist=watchlist).config_version}) == 3

@@ -10,7 +10,7 @@ from alerts.baseline import Forecast
 from alerts.records import Window
 from alerts.spikes import Sources
 from stream.panes import PANE, Pane, pane_of
-from stream.slices import Entry
+from stream.slices import WEIGHT, Entry
 from stream.windows import ALIGNED, DAY, HORIZON, HOUR, RETENTION, TRAILING, TopicWindows
 from tests.stream.factories import DAY0, entry
 
@@ -31,6 +31,7 @@ def entry_lists(draw: st.DrawFn) -> list[Entry]:
             draw(st.integers(0, 2)),
             named=draw(st.sampled_from("ABC")),
             source=draw(st.sampled_from("xyz")),
+            weight=draw(st.sampled_from([WEIGHT, WEIGHT, 0, 500, 2 * WEIGHT])),
         )
         for offset in range(draw(st.integers(0, 20)))
     ]
@@ -38,7 +39,7 @@ def entry_lists(draw: st.DrawFn) -> list[Entry]:
 
 def owned(entries: list[Entry]) -> set[tuple[str, int]]:
     """Stories and the panes that own them: none of the horizon before holds the same."""
-    held = {(e.story, pane_of(e.time)) for e in entries}
+    held = {(e.story, pane_of(e.time)) for e in entries if e.weight}
     return {
         (story, pane)
         for story, pane in held
@@ -50,13 +51,14 @@ def sums(entries: list[Entry], start: int, end: int) -> dict[str, float]:
     """What the window ``[start, end)`` holds, recomputed from nothing but the entries."""
     inside = [e for e in entries if start <= pane_of(e.time) < end]
     negative = [e for e in entries if e.label == 0]
-    total = sum(e.sentiment for e in inside)
+    total = sum(e.sentiment * e.weight for e in inside)
+    weight = sum(e.weight for e in inside)
     return {
         "documents": len(inside),
         "negative": sum(e.label == 0 for e in inside),
         "stories": sum(start <= pane < end for _, pane in owned(entries)),
         "negative_stories": sum(start <= pane < end for _, pane in owned(negative)),
-        "mean_sentiment": round(total / (10_000 * len(inside)), 6) if inside else 0.0,
+        "mean_sentiment": round(total / (10_000 * weight), 6) if weight else 0.0,
     }
 
 
@@ -77,7 +79,7 @@ def check_aligned(windows: list[Window], entries: list[Entry]) -> None:
         assert {name: found[name] for name in expected} == expected
         assert window.neutral == sum(e.label == 1 for e in inside)
         assert window.positive == sum(e.label == 2 for e in inside)
-        assert window.sources == len({e.source for e in inside})
+        assert window.sources == len({e.source for e in inside if e.weight})
         assert window.revision == window.documents
 
 
@@ -111,7 +113,7 @@ def test_trailing_windows_are_the_sums_of_their_entries_late_ones_too(data):
             windows.close(border)
         if windows.closed_to is not None:
             assert trailing(windows) == trailing_sums(entries[:done], border)
-            negative = [e for e in entries[:done] if e.label == 0]
+            negative = [e for e in entries[:done] if e.label == 0 and e.weight]
             for seconds in TRAILING:
                 held = {e.source for e in negative if border - seconds <= pane_of(e.time) < border}
                 assert windows.negative_sources(seconds).distinct == len(held)

@@ -35,6 +35,9 @@ def test_gaps_are_filled_from_the_feed_and_the_author_is_hashed():
 def test_what_the_item_says_wins():
     value = sent(Item({"text": "x", "source": "s", "kind": "filing", "lang": "zh", "id": "i"}))
     assert [value[name] for name in ("source", "kind", "lang", "id")] == ["s", "filing", "zh", "i"]
+    weighed = OPTIONS.model_copy(update={"weight": 0.5})
+    assert sent(Item({"text": "x"}), weighed)["weight"] == 0.5
+    assert sent(Item({"text": "x", "weight": 2}), weighed)["weight"] == 2
     named = OPTIONS.model_copy(update={"source": "newswire"})
     assert sent(Item({"text": "x"}), named)["source"] == "newswire"
 
