@@ -17,6 +17,9 @@ from model.metrics import Floats, Labels
 LOWEST, HIGHEST = 0.05, 20.0
 """Where a temperature is looked for. Rows that are all answered rightly would have it at 0."""
 
+ENOUGH = 200
+"""Rows that offsets are fitted on, at least: fewer leave a class's share open by a seventh."""
+
 ROUNDS, RATE, SLOWER = 300, 0.3, 0.985
 """Of fitting offsets: how often they are moved, and how far, less each time."""
 
@@ -73,7 +76,8 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
 def fit_offsets(logits: Floats, labels: Labels) -> Floats:
     """What to add to each class's logit, (classes,), for labels to be given as often as they occur.
 
-    The mean is 0. Where no offsets do so exactly, those that come nearest of the tried.
+    The mean is 0. Where no offsets do so exactly, those that come nearest of the tried. All are 0
+    when too few rows are labelled to tell.
 
     Args:
         logits: (rows, classes).
@@ -83,7 +87,7 @@ def fit_offsets(logits: Floats, labels: Labels) -> Floats:
     logits, labels = logits[labelled].astype(np.float64), labels[labelled]
     classes = logits.shape[1]
     best = offsets = np.zeros(classes)
-    if not len(labels):
+    if len(labels) < ENOUGH:
         return best
     wanted = np.bincount(labels, minlength=classes)
     nearest = math.inf

@@ -72,10 +72,14 @@ def test_labels_are_given_as_often_as_they_occur(seed: int, lean: float) -> None
 
 
 def test_what_is_balanced_stays_as_it_is() -> None:
-    logits = np.eye(3) * 4
-    assert not fit_offsets(logits, np.array([0, 1, 2])).any()
-    assert not fit_offsets(logits, np.array([1, 2, 0])).any()
-    assert not fit_offsets(logits, np.full(3, UNKNOWN)).any()
+    logits = np.tile(np.eye(3) * 4, (100, 1))
+    assert not fit_offsets(logits, np.tile([0, 1, 2], 100)).any()
+    assert not fit_offsets(logits, np.tile([1, 2, 0], 100)).any()
+    assert not fit_offsets(logits, np.full(300, UNKNOWN)).any()
+
+
+def test_few_rows_do_not_tell_how_often_a_label_is_true() -> None:
+    assert not fit_offsets(np.eye(3), np.array([0, 0, 0])).any()
 
 
 def test_log_loss_by_hand() -> None:
