@@ -41,8 +41,8 @@ FREEZE_HOURS = 72
 MAX_EVIDENCE = 5
 
 STATE_VERSION = 2
-"""Of all that workers store. To be raised when the other version would misread its form; what is only
-added is read with a default, and passed over by those who do not know it."""
+"""Of all that workers store. To be raised when another version would misread its form. What is
+added needs no other: it is read with a default, and passed over by those who do not know it."""
 
 WINDOW_NAMES = {300: "5m", 900: "15m", 3600: "1h", 86400: "24h"}
 """Names of the tested windows in metrics and in an alert's ``surprise``."""

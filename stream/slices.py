@@ -155,9 +155,7 @@ def partition_of(topic: str, partitions: int) -> int:
     return zlib.crc32(topic.encode()) % partitions
 
 
-def slices_of(
-    entries: Iterable[tuple[str, Entry]], model: ModelName | None = None
-) -> list[Slice]:
+def slices_of(entries: Iterable[tuple[str, Entry]], model: ModelName | None = None) -> list[Slice]:
     """Entries with their topics, all scored by one model, by topic in the order given."""
     by_topic: dict[str, list[Entry]] = {}
     for topic, entry in entries:

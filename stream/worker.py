@@ -73,6 +73,7 @@ def run(settings: Settings) -> None:
     create(settings)
     scorer = build_scorer(settings)
     metrics = Metrics()
+    metrics.model.labels(scorer.model.name, scorer.model.version).set(1)
     # The recorder's and the desk's registry has this by itself.
     ProcessCollector(registry=metrics.registry)
     topology = Topology(settings, scorer, partial(config_of, settings, scorer), metrics)
