@@ -159,7 +159,7 @@ def test_rows_survive_the_upgrade_from_each_version(empty: Engine, revision: str
     assert [found.id for found in list_alerts(empty)] == [ALERT.id]
     history = find_alert(empty, ALERT.id)
     assert history is not None
-    assert history.transitions == [ALERT]
+    assert list(history.transitions) == [ALERT]
     assert document_sums(empty, "class:") == {3600: WINDOW.documents}
     checked = check(entries(empty))
     assert (checked.fault, checked.rows) == (None, len(ROWS["audit"]))
