@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
 from alerts.negative_binomial import quantile
@@ -148,7 +148,7 @@ class Forecast(NamedTuple):
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> Forecast:
         """A stored forecast: its fields in their order."""
-        now, following, day, then, sizes, share, spread = values
+        now, following, day, then, sizes, share, spread = values[:7]
         return cls(now, following, day, then, tuple(sizes), share, spread)
 
     def size(self, seconds: int) -> float:
@@ -352,7 +352,8 @@ class Baseline:
     @classmethod
     def from_json(cls, data: Mapping[str, Any], memory_hours: float) -> Baseline:
         """The baseline of a stored state, under the present settings."""
-        return cls(**{**data, "memory_hours": memory_hours})
+        known = {each.name: data[each.name] for each in fields(cls) if each.name in data}
+        return cls(**{**known, "memory_hours": memory_hours})
 
 
 def hour_of_week(hour: int) -> int:

@@ -24,6 +24,7 @@ from alerts.records import (
 )
 from alerts.settings import DetectorSettings
 from alerts.spikes import EXIT, Counts, Result, Sources, judge, threshold
+from alerts.versions import require
 
 RULE = "negative-spike"
 
@@ -41,7 +42,8 @@ FREEZE_HOURS = 72
 MAX_EVIDENCE = 5
 
 STATE_VERSION = 2
-"""Of the stored state; another version is refused rather than misread."""
+"""Of all that workers store. To be raised when another version would misread its form. What is
+added needs no other: it is read with a default, and passed over by those who do not know it."""
 
 WINDOW_NAMES = {300: "5m", 900: "15m", 3600: "1h", 86400: "24h"}
 """Names of the tested windows in metrics and in an alert's ``surprise``."""
@@ -56,6 +58,9 @@ class TopicDetector:
         self.topic = topic
         self.settings = settings
         self.model = model
+        """what scores now, for want of what did"""
+        self.scored_by: Callable[[int], ModelName | None] = lambda seconds: None
+        """what scored the documents of the window of that length"""
         self.config_version = config_version
         self.baseline = Baseline(settings.memory_hours)
         self.prior = NOTHING_KNOWN
@@ -240,7 +245,7 @@ class TopicDetector:
             baseline=self._expectation(result),
             surprise=self._surprises(),
             evidence=tuple(evidence(result.seconds, MAX_EVIDENCE)),
-            model=self.model,
+            model=self.scored_by(result.seconds) or self.model,
             config_version=self.config_version,
         )
         return self.alert
@@ -263,6 +268,7 @@ class TopicDetector:
                 "window": self._window(end, seconds, counts, sources),
                 "baseline": self._expectation(self.results[seconds]),
                 "surprise": self._surprises(),
+                "model": self.scored_by(seconds) or self.alert.model,
             }
         )
         self.alert, self.resolved_at = None, end
@@ -321,13 +327,9 @@ class TopicDetector:
         """Take up the state of ``to_json``.
 
         Raises:
-            ValueError: it is of another version.
+            StateRefused: it is of another version.
         """
-        if (version := data.get("version")) != STATE_VERSION:
-            raise ValueError(
-                f"the state of {self.topic} is of version {version}, not {STATE_VERSION}: "
-                "set another kafka.app_id, so that the worker begins with tables of its own"
-            )
+        require(self.topic, data.get("version"), STATE_VERSION)
         self.baseline = Baseline.from_json(data["baseline"], self.settings.memory_hours)
         self.alert = None if data["alert"] is None else Alert.model_validate(data["alert"])
         self.pending_since = data["pending_since"]

@@ -147,8 +147,9 @@ class Recorder:
                 self._measure(consumer)
         finally:
             self._assigned = False
-            self._courier.stop()
+            # First the group: other recorders need not wait for a receiver that is slow.
             consumer.close()
+            self._courier.stop()
 
     def _connect(self, stop: threading.Event) -> KafkaConsumer | None:
         """A consumer, once a broker answers; None when stopped before that."""

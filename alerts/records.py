@@ -5,6 +5,7 @@ Both are JSON on Kafka, upserts in SQL, and part of the public contract. Times a
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -12,6 +13,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 Severity = Literal["warning", "critical"]
 State = Literal["firing", "resolved"]
+MIXED = "mixed"
+"""Stands for the version, or the name, where there are several."""
 Time = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
 
 
@@ -24,6 +27,13 @@ class Record(BaseModel):
     def to_json(self) -> bytes:
         """The record as it stands on Kafka."""
         return self.model_dump_json().encode()
+
+
+class ModelName(Record):
+    """Which model scored the texts; ``mixed`` where several did."""
+
+    name: str
+    version: str
 
 
 class Window(Record):
@@ -45,6 +55,7 @@ class Window(Record):
     negative_stories: int
     mean_sentiment: float = Field(ge=-1, le=1, description="mean of positive minus negative")
     expected_negative_stories: float | None = None
+    model: ModelName | None = Field(None, description="what scored its documents")
     revision: int
     final: bool = False
 
@@ -90,13 +101,6 @@ class Expectation(Record):
     hours_learned: int
 
 
-class ModelName(Record):
-    """Which model scored the texts."""
-
-    name: str
-    version: str
-
-
 class Alert(Record):
     """One transition of an alert; the newest of an ``id`` is its present state."""
 
@@ -128,6 +132,14 @@ class Alert(Record):
             f"{expected} were expected "
             f"({self.baseline.low:.0f} to {self.baseline.high:.0f})"
         )
+
+
+def together(models: Collection[ModelName]) -> ModelName | None:
+    """What to call several models at once; None of none."""
+    if len(models) < 2:
+        return next(iter(models), None)
+    names = {model.name for model in models}
+    return ModelName(name=names.pop() if len(names) == 1 else MIXED, version=MIXED)
 
 
 def utc(seconds: float) -> datetime:

@@ -102,5 +102,7 @@ class SourceRhythm:
         """The rhythm of a stored state, under the present settings."""
         made = cls(memory_hours, data["heard"])
         made.learned_to = data["learned_to"]
-        made.baseline = Baseline.from_json(data["baseline"], memory_hours)
+        # Earlier versions did not keep them apart.
+        apart = {**data["baseline"], "day_types_apart": True}
+        made.baseline = Baseline.from_json(apart, memory_hours)
         return made

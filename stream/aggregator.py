@@ -13,10 +13,11 @@ from functools import partial
 from typing import Any
 
 from alerts.baseline import NOTHING_KNOWN
-from alerts.lifecycle import TopicDetector
+from alerts.lifecycle import STATE_VERSION, TopicDetector
 from alerts.records import Alert, Evidence, ModelName, Window
 from alerts.settings import DetectorSettings
 from alerts.spikes import Counts, Result
+from alerts.versions import require
 from stream.evidence import to_evidence
 from stream.panes import PANE, Pane
 from stream.slices import Forget, Message, Progress, Slice, Tick, partition_of
@@ -111,6 +112,7 @@ class Aggregator:
                 topic, self.config.detector_of(topic), self.config.model, self.config.config_version
             )
             self.detectors[topic].prior = self._prior
+            self.detectors[topic].scored_by = windows.model
         return windows
 
     # State
@@ -122,11 +124,18 @@ class Aggregator:
 
         All open windows are published anew with the next message: what was stored just before a
         crash may not have been published.
+
+        Raises:
+            StateRefused: they are of a version that this one does not read.
         """
         own: Record | None = None
         shared: dict[str, Record] = {}
         for key, record in states:
             if key == self._key:
+                # The first of version 2 had no number.
+                unnumbered = 2 if "tally" in record else None
+                version = record.get("version", unnumbered)
+                require(f"partition {self.partition}", version, STATE_VERSION)
                 self.watermark.restore(record["watermark"])
                 own = record["tally"]
                 self._recent = set(record["recent"])
@@ -165,6 +174,7 @@ class Aggregator:
 
     def _state(self) -> Record:
         return {
+            "version": STATE_VERSION,
             "watermark": self.watermark.to_json(),
             "tally": self.tally.to_json(),
             "recent": sorted(self._recent),
@@ -201,7 +211,7 @@ class Aggregator:
             if entry.time < oldest:
                 output.late += 1
                 continue
-            start = windows.add(entry)
+            start = windows.add(entry, message.model)
             if start is None:
                 output.repeated += 1
             else:

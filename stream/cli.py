@@ -206,7 +206,8 @@ def desk(config: Config = None) -> None:
             f"http.host is {settings.http.host}, which other machines reach, and no token exists: "
             "first barograph tokens create NAME --role admin"
         )
-    with closing(Push(settings.kafka)) as push:
+    # Uvicorn stops at a signal and then sends it to itself once more, which must not be the end.
+    with closing(Push(settings.kafka)) as push, _stopping():
         application = create_app(
             engine, settings.delivery, lambda: reachable(engine), local=local, publish=push
         )

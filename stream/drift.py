@@ -55,7 +55,11 @@ INPUTS = {
 
 
 class Drift:
-    """Keeps both distributions of each input, of all documents that one worker scores."""
+    """Keeps both distributions of each input, of all documents that one worker scores.
+
+    A worker has one model for life, so a model is only ever compared with itself: when another one
+    is taken up, the workers start anew, and so does this.
+    """
 
     def __init__(self) -> None:
         self._recent = {name: [0.0] * bins for name, bins in INPUTS.items()}

@@ -137,6 +137,12 @@ class Metrics:
             ["input"],
             registry=r,
         )
+        self.model = Gauge(
+            "barograph_model_info",
+            "1, with the model that this worker scores with.",
+            ["name", "version"],
+            registry=r,
+        )
         self._drift = Drift()
         for code in FAULTS:
             # From zero, or an increase could not be seen.

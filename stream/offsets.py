@@ -45,6 +45,11 @@ class Offsets(Generic[Place]):
         self._next.update(moved)
         return moved
 
+    @property
+    def in_work(self) -> int:
+        """Messages that somebody still works on."""
+        return sum(not taken.done for messages in self._taken.values() for taken in messages)
+
     def next(self, place: Place) -> int | None:
         """The next offset to read, as ``advance`` last gave it; None where it never did."""
         return self._next.get(place)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from alerts.records import ModelName
 from stream.evidence import strongest
 from stream.slices import WEIGHT, Entry
 
@@ -22,6 +23,8 @@ PANE = 60
 MAX_STORIES = 130
 MAX_SOURCES = 120
 MAX_EVIDENCE = 3
+MAX_MODELS = 2
+"""Two are as mixed as any number."""
 
 
 def pane_of(time: int) -> int:
@@ -57,13 +60,15 @@ class Pane:
     """the most negative documents, most negative first, one a story"""
     offsets: dict[int, int] = field(default_factory=dict)
     """highest offset taken, per partition of the documents topic"""
+    models: set[ModelName] = field(default_factory=set)
+    """what scored them, as far as it is known"""
 
     @property
     def documents(self) -> int:
         return sum(self.counts)
 
-    def add(self, entry: Entry) -> bool:
-        """Count the entry; False when it was counted before.
+    def add(self, entry: Entry, model: ModelName | None = None) -> bool:
+        """Count the entry, which that model scored; False when it was counted before.
 
         Entries of one partition come in the order of their offsets, repeats included, so one
         number a partition tells a repeat from a new one.
@@ -71,6 +76,8 @@ class Pane:
         if entry.offset <= self.offsets.get(entry.partition, -1):
             return False
         self.offsets[entry.partition] = entry.offset
+        if model is not None and len(self.models) < MAX_MODELS:
+            self.models.add(model)
         self.counts[entry.label] += 1
         self.sentiment += entry.sentiment
         self.weight += entry.weight - WEIGHT
@@ -106,6 +113,7 @@ class Pane:
             "os": sorted(self.sources - self.negative_sources),
             "e": self.evidence,
             "k": {str(p): o for p, o in sorted(self.offsets.items())},
+            "m": sorted([model.name, model.version] for model in self.models),
         }
         if self.weight or self.weighted:
             record["w"] = [self.weight, self.weighted]
@@ -121,11 +129,14 @@ class Pane:
             weight=weight,
             weighted=weighted,
             stories={*data["n"], *data["o"]},
-            negative_stories={story: Told(*told) for story, told in data["n"].items()},
+            negative_stories={
+                story: Told(*told[: len(Told._fields)]) for story, told in data["n"].items()
+            },
             sources={*data["ns"], *data["os"]},
             negative_sources=set(data["ns"]),
             evidence=list(data["e"]),
             offsets={int(p): o for p, o in data["k"].items()},
+            models={ModelName(name=n, version=v) for n, v in data.get("m", ())},
         )
 
 

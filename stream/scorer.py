@@ -193,7 +193,7 @@ class Scorer:
             scored = self._scored(raw, document, time, scores[at], found, now)
             batch.scored.append((raw, scored))
             entries += self._entries(raw, scored)
-        batch.slices = slices_of(entries)
+        batch.slices = slices_of(entries, self.model)
         batch.progress = _progress(batch.scored, now)
         return batch
 
@@ -230,7 +230,7 @@ class Scorer:
             whole.clamped += batch.clamped
             whole.scored += batch.scored
         entries = [entry for raw, scored in whole.scored for entry in self._entries(raw, scored)]
-        whole.slices = slices_of(entries)
+        whole.slices = slices_of(entries, self.model)
         whole.progress = _progress(whole.scored, now)
         return whole
 

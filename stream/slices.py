@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from alerts.records import ModelName
+
 SCALE = 10_000
 """Sentiment is summed in integers of 1/10000: sums then depend on no order of addition."""
 
@@ -57,6 +59,8 @@ class Slice:
 
     topic: str
     entries: tuple[Entry, ...]
+    model: ModelName | None = None
+    """what scored them; of an older version's slice it is not known"""
 
 
 class Mark(NamedTuple):
@@ -122,12 +126,14 @@ def encode(message: Message) -> bytes:
     """The message as compact JSON."""
     data: dict[str, Any]
     match message:
-        case Slice(topic, entries):
+        case Slice(topic, entries, model):
             # A worker of before weights reads the first eight.
             data = {
                 "topic": topic,
                 "entries": [e[:8] if e.weight == WEIGHT else e for e in entries],
             }
+            if model is not None:
+                data["model"] = [model.name, model.version]
         case Progress(marks, read, sources):
             data = {"progress": {str(p): mark for p, mark in marks.items()}}
             data |= {"read": read, "sources": sources}
@@ -139,18 +145,22 @@ def encode(message: Message) -> bytes:
 
 
 def decode(value: bytes) -> Message:
-    """The message of these bytes.
+    """The message of these bytes; what a newer version has added to it is passed over.
 
     Raises:
-        ValueError: the bytes are no message of this version.
+        ValueError: the bytes are no message of a kind that this version knows.
     """
     try:
         data = json.loads(value)
         if "topic" in data:
-            return Slice(data["topic"], tuple(Entry(*entry) for entry in data["entries"]))
+            name, version = data.get("model", (None, None))
+            model = None if name is None else ModelName(name=name, version=version)
+            entries = tuple(Entry(*entry[: len(Entry._fields)]) for entry in data["entries"])
+            return Slice(data["topic"], entries, model)
         if "progress" in data:
-            marks = {int(p): Mark(*mark) for p, mark in data["progress"].items()}
-            read = tuple(Read(*line) for line in data["read"])
+            heard = data["progress"].items()
+            marks = {int(p): Mark(*mark[: len(Mark._fields)]) for p, mark in heard}
+            read = tuple(Read(*line[: len(Read._fields)]) for line in data["read"])
             if any(not 0 <= line.source < len(data["sources"]) for line in read):
                 raise ValueError("not a slices message: a document of no source")
             return Progress(marks, read, tuple(data["sources"]))
@@ -166,9 +176,9 @@ def partition_of(topic: str, partitions: int) -> int:
     return zlib.crc32(topic.encode()) % partitions
 
 
-def slices_of(entries: Iterable[tuple[str, Entry]]) -> list[Slice]:
-    """Entries with their topics, grouped by topic in the order given."""
+def slices_of(entries: Iterable[tuple[str, Entry]], model: ModelName | None = None) -> list[Slice]:
+    """Entries with their topics, all scored by one model, by topic in the order given."""
     by_topic: dict[str, list[Entry]] = {}
     for topic, entry in entries:
         by_topic.setdefault(topic, []).append(entry)
-    return [Slice(topic, tuple(found)) for topic, found in by_topic.items()]
+    return [Slice(topic, tuple(found), model) for topic, found in by_topic.items()]

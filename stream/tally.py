@@ -143,7 +143,7 @@ class Tally:
         self._applied = {int(p): offset for p, offset in own["applied"].items()}
         self.open = {
             int(number): Hour(counted, list(negative), Counter(sources))
-            for number, (counted, negative, sources) in own["hours"].items()
+            for number, (counted, negative, sources, *_) in own["hours"].items()
         }
         if (pool := states.get(f"{POOL}|{self.partition}")) is not None:
             self.pool.restore(pool)

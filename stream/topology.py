@@ -17,6 +17,7 @@ import faust
 import structlog
 from faust.types import TP, EventT, StreamT
 
+from alerts.versions import StateRefused
 from stream.aggregator import Aggregator, AggregatorConfig, Output
 from stream.clients import servers
 from stream.dead_letters import headers
@@ -37,6 +38,16 @@ TICK_SECONDS = 1.0
 
 COMMIT_SECONDS = 1.0
 """What a worker that was killed did in this time is read again, and passed over as known."""
+
+HAND_OVER_SECONDS = 10.0
+"""What is in hand when partitions go to another worker, or this one ends, may take so long to be
+finished; beyond that it is left to be read again."""
+
+COMMIT_TIMEOUT = 5.0
+"""Seconds that the commit of it may take."""
+
+EXIT_REFUSED = 1
+"""Exit status when the tables are of a version that this one does not read."""
 
 EXIT_FAULT = 70
 """Exit status after a fault of the program itself (EX_SOFTWARE of sysexits.h)."""
@@ -68,7 +79,9 @@ class Topology:
         self.aggregators: dict[int, Aggregator] = {}
         self._heard: dict[int, float] = {}
         self._has_consumer = False
+        self._handing_over = False
         self._offsets: Offsets[TP] = Offsets()
+        self._committing = asyncio.Lock()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="score")
         self._publisher: Publisher | None = None
         # Nothing is stored there; Faust wants a folder all the same.
@@ -92,7 +105,7 @@ class Topology:
             broker_session_timeout=kafka.session_timeout,
             broker_heartbeat_interval=kafka.session_timeout / 4,
             broker_rebalance_timeout=kafka.rebalance_timeout,
-            broker_request_timeout=max(40.0, kafka.rebalance_timeout + 10),
+            broker_request_timeout=max(40.0, kafka.rebalance_timeout + 10, kafka.session_timeout),
             # One consumer reads both topics and hands on all it fetched before it fetches again, so
             # a large fetch of documents would keep the slices waiting behind it during a backlog.
             consumer_max_fetch_size=FETCH_BYTES,
@@ -119,8 +132,8 @@ class Topology:
         self.app.agent(self._slices, name="aggregate", concurrency=1)(self._aggregate)
         self.app.timer(TICK_SECONDS, name="tick")(self._tick)
         self.app.timer(COMMIT_SECONDS, name="commit-offsets")(self._commit)
-        self.app.on_partitions_revoked.connect(self._forget, weak=False)
-        self.app.on_partitions_assigned.connect(self._forget, weak=False)
+        self.app.on_partitions_revoked.connect(self._give_back, weak=False)
+        self.app.on_partitions_assigned.connect(self._begin, weak=False)
         self.app.on_rebalance_complete.connect(self._hold, weak=False)
         self.app.on_before_shutdown.connect(self._shutdown, weak=False)
 
@@ -177,6 +190,8 @@ class Topology:
 
     async def _aggregate(self, stream: StreamT[bytes]) -> None:
         async for event in stream.events():
+            if self._handing_over:
+                continue
             taken = self._take(event)
             partition = event.message.partition
             self._heard[partition] = time.monotonic()
@@ -195,6 +210,9 @@ class Topology:
                     # A rebalance came between: the tables are being read anew, and so is this.
                     continue
                 written = asyncio.gather(*self._store(partition, output))
+            except StateRefused as error:
+                log.error("state-refused", partition=partition, error=str(error))
+                os._exit(EXIT_REFUSED)
             except Exception:
                 _give_up("aggregator-failed", partition=partition)
             written.add_done_callback(partial(_finish, taken))
@@ -233,16 +251,45 @@ class Topology:
         return self._offsets.take(event.message.tp, event.message.offset)
 
     def _is_current(self, event: EventT[bytes]) -> bool:
-        """Whether the message was read since the last rebalance."""
-        return bool(event.message.generation_id == self.app.consumer_generation_id)
+        """Whether the message was read since the last rebalance, and is still this worker's."""
+        same = event.message.generation_id == self.app.consumer_generation_id
+        return bool(same) and not self._handing_over
 
     async def _commit(self) -> None:
-        if moved := self._offsets.advance():
-            await self.app.consumer._commit(moved)
+        async with self._committing:
+            if moved := self._offsets.advance():
+                await self.app.consumer._commit(moved)
 
-    async def _forget(self, app: Any, partitions: set[TP], **_: Any) -> None:
+    async def _hand_over(self) -> None:
+        """Begin nothing more, finish what is in hand, and commit it.
+
+        Whoever reads the partitions next then has nothing to do again.
+        """
+        self._handing_over = True
+        deadline = time.monotonic() + min(
+            HAND_OVER_SECONDS, self.settings.kafka.rebalance_timeout / 2
+        )
+        while (left := self._offsets.in_work) and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        if left:
+            log.warning("not-finished", messages=left, reason="they will be read again")
+        try:
+            await asyncio.wait_for(self._commit(), COMMIT_TIMEOUT)
+        except TimeoutError:
+            log.warning("not-committed", reason="Kafka does not answer: some will be read again")
+
+    async def _give_back(self, app: Any, partitions: set[TP], **_: Any) -> None:
+        """The partitions are about to be shared out anew, and none is anybody's until then."""
+        await self._hand_over()
+        self._forget()
+
+    async def _begin(self, app: Any, partitions: set[TP], **_: Any) -> None:
         """Begin anew: state comes from the tables, messages from what is committed on."""
         self._has_consumer = True
+        self._handing_over = False
+        self._forget()
+
+    def _forget(self) -> None:
         self._offsets.clear()
         self.aggregators.clear()
         self._heard.clear()
@@ -268,7 +315,7 @@ class Topology:
 
     async def _tick(self) -> None:
         """Tell the clock to partitions that hear nothing else, and show the metrics."""
-        if not self.ready()["partitions"]:
+        if self._handing_over or not self.ready()["partitions"]:
             return
         now = time.monotonic()
         ticks = []
@@ -337,6 +384,8 @@ class Topology:
         return {"partitions": False, "model": True, "broker": False}
 
     async def _shutdown(self, app: Any, **_: Any) -> None:
+        """Faust reads no more by now, and still writes: it leaves the group after this."""
+        await self._hand_over()
         if self._publisher is not None:
             await self._publisher.stop()
 

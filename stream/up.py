@@ -79,6 +79,8 @@ class Receiver:
 class Child:
     """A barograph process, its output kept in a file."""
 
+    module = "stream.cli"
+
     def __init__(self, name: str, config: Path, folder: Path, feeds: Path | None = None) -> None:
         """Feeds: a feeds file, where the process is the one that reads feeds."""
         self.name = name
@@ -93,7 +95,7 @@ class Child:
                 [
                     sys.executable,
                     "-m",
-                    "stream.cli",
+                    self.module,
                     *self._arguments,
                     "--config",
                     str(self._config),
@@ -125,15 +127,15 @@ class Child:
         self.stop()
         self._process = self._start()
 
-    def stop(self) -> None:
-        """Ask it to stop, and make it when it does not."""
+    def stop(self) -> int:
+        """Ask it to stop, and make it when it does not; returns its exit status."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
                 self._process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait()
+        return self._process.wait()
 
 
 def up(

@@ -103,4 +103,4 @@ class Watermark:
         self.value = data["value"]
         self._now = data["now"]
         self._lived = data["lived"]
-        self._heard = {int(p): Heard(*h) for p, h in data["heard"].items()}
+        self._heard = {int(p): Heard(*h[: len(Heard._fields)]) for p, h in data["heard"].items()}

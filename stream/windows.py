@@ -14,7 +14,7 @@ from typing import Any
 
 from alerts.baseline import LENGTHS, SLOTS, Forecast, Seen
 from alerts.erasure import kept
-from alerts.records import Window, utc
+from alerts.records import ModelName, Window, together, utc
 from alerts.spikes import Counts, Sources
 from stream.evidence import representative, strongest
 from stream.novelty import NoveltyIndex
@@ -104,18 +104,23 @@ class TopicWindows:
         self._negative = NoveltyIndex(HORIZON)
         self._aligned: dict[tuple[int, int], Totals] = {}
         self._sources: dict[tuple[int, int], set[str]] = {}
+        self._models: dict[tuple[int, int], set[ModelName]] = {}
         self._trailing = [Trailing(seconds) for seconds in TRAILING]
         self._dirty: set[tuple[int, int]] = set()
 
-    def add(self, entry: Entry) -> int | None:
-        """Count the entry; returns the start of its pane, or None when it is a repeat."""
+    def add(self, entry: Entry, model: ModelName | None = None) -> int | None:
+        """Count the entry, which that model scored.
+
+        Returns:
+            The start of its pane, or None when it is a repeat.
+        """
         start = pane_of(entry.time)
         pane = self.panes.get(start)
         if pane is None:
             pane = self.panes[start] = Pane()
         known = entry.story in pane.stories
         known_negative = entry.story in pane.negative_stories
-        if not pane.add(entry):
+        if not pane.add(entry, model):
             return None
         beyond = entry.weight - WEIGHT
         change = Totals(sentiment=entry.sentiment, weight=beyond, weighted=beyond * entry.sentiment)
@@ -125,9 +130,11 @@ class TopicWindows:
             self._note(self._all, entry.story, start, negative=False)
         if not known_negative and entry.story in pane.negative_stories:
             self._note(self._negative, entry.story, start, negative=True)
-        if entry.source in pane.sources:
-            for key in self._open(start):
+        for key in self._open(start):
+            if entry.source in pane.sources:
                 self._sources.setdefault(key, set()).add(entry.source)
+            if model is not None:
+                self._models.setdefault(key, set()).add(model)
         return start
 
     def restore(self, start: int, pane: Pane) -> None:
@@ -140,6 +147,7 @@ class TopicWindows:
             self._note(self._negative, story, start, negative=True)
         for key in self._open(start):
             self._sources.setdefault(key, set()).update(pane.sources)
+            self._models.setdefault(key, set()).update(pane.models)
 
     def _open(self, start: int) -> list[tuple[int, int]]:
         """The aligned windows, as (seconds, start), that hold the pane and may still change."""
@@ -232,6 +240,10 @@ class TopicWindows:
             for item in representative(stories, told_by, limit)
         ]
 
+    def model(self, seconds: int) -> ModelName | None:
+        """What scored the documents of the trailing window."""
+        return together({model for _, pane in self._closed(seconds) for model in pane.models})
+
     def _closed(self, seconds: int) -> Iterator[tuple[int, Pane]]:
         """The panes of a trailing window, by start."""
         if self.closed_to is not None:
@@ -274,6 +286,7 @@ class TopicWindows:
         for key in final:
             del self._aligned[key]
             self._sources.pop(key, None)
+            self._models.pop(key, None)
             self._dirty.discard(key)
         return windows
 
@@ -307,6 +320,7 @@ class TopicWindows:
             negative_stories=totals.negative_stories,
             mean_sentiment=totals.mean_sentiment,
             expected_negative_stories=expected,
+            model=together(self._models.get(key, ())),
             revision=totals.documents,
             final=final,
         )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import sys
 import warnings
 from functools import partial
+from typing import NoReturn
 
 import structlog
 from prometheus_client import ProcessCollector
@@ -59,8 +62,8 @@ def config_of(
     )
 
 
-def run(settings: Settings) -> None:
-    """Run a worker until SIGTERM or SIGINT; returns by raising SystemExit.
+def run(settings: Settings) -> NoReturn:
+    """Run a worker until SIGTERM or SIGINT, then end the process: with status 0 if all went well.
 
     Raises:
         BrokerUnreachable, TopicError: the topics cannot be made.
@@ -74,6 +77,7 @@ def run(settings: Settings) -> None:
     create(settings)
     scorer = build_scorer(settings)
     metrics = Metrics()
+    metrics.model.labels(scorer.model.name, scorer.model.version).set(1)
     # The recorder's and the desk's registry has this by itself.
     ProcessCollector(registry=metrics.registry)
     topology = Topology(settings, scorer, partial(config_of, settings, scorer), metrics)
@@ -88,8 +92,15 @@ def run(settings: Settings) -> None:
     worker = faust.Worker(
         topology.app, loglevel="WARN", quiet=True, redirect_stdouts=False, console_port=0
     )
+    status = 1
     try:
         worker.execute_from_commandline()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
     finally:
         health.stop()
         shutil.rmtree(topology.datadir, ignore_errors=True)
+    # All is committed by now. Now and then a thread of the client libraries does not end.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -172,11 +172,17 @@ def _model(made: Dashboard) -> None:
             lines(
                 "Drift",
                 ("max by (input) (barograph_model_drift)", "{{input}}"),
-                width=24,
                 text="Population stability index of the last day against the last weeks. None "
                 "until 5,000 documents were scored.",
             ),
             0.2,
+        )
+    )
+    made.with_panel(
+        lines(
+            "Workers by model",
+            ("count by (name, version) (barograph_model_info)", "{{name}} {{version}}"),
+            text="Two versions while the model is changed.",
         )
     )
 

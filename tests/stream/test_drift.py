@@ -135,3 +135,16 @@ def test_the_worker_shows_it_once_there_is_something_to_say() -> None:
     for hour in range(60):
         metrics.scored_batch(few, 100, 0.1, DAY0 + hour)
     assert shown() == pytest.approx(0, abs=1e-3)
+
+
+def test_another_model_is_compared_with_itself_alone() -> None:
+    """The worker that takes it up is a new process, and its reference begins with it."""
+
+    def harsher() -> ScoredDocument:
+        return DRAW.choice((BAD, BAD, usual()))
+
+    # Were the reference kept over the change, it would be taken for a shift.
+    assert watched([usual] * 30 + [harsher] * 2)["sentiment"] > THRESHOLD
+    said = watched([harsher] * 9)
+    assert said
+    assert all(index < THRESHOLD for index in said.values()), said
