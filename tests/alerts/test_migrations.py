@@ -95,6 +95,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "pushes": [{"who": "ana", "key": "k", "digest": "f" * 64, "at": AT, "ids": ["d1"]}],
+    "forgotten": [{"digest": "a" * 64, "at": AT}],
 }
 
 
