@@ -34,6 +34,7 @@ from alerts.schema import upgrade
 from alerts.settings import DeliverySettings
 from alerts.silences import SILENCED, keeps_back
 from alerts.store import put_alert, put_audit, put_windows, reachable
+from alerts.unconfirmed import tell_preliminary
 
 log = structlog.get_logger(__name__)
 
@@ -214,7 +215,12 @@ class Recorder:
     def _apply(self, connection: Connection, read: Iterable[Read]) -> None:
         put_windows(connection, [item.record for item in read if isinstance(item.record, Window)])
         for item in read:
-            if isinstance(item.record, Alert) and put_alert(connection, item.record):
+            if not isinstance(item.record, Alert):
+                continue
+            if item.record.preliminary:
+                now = datetime.now(UTC)
+                tell_preliminary(connection, self._delivery, item.record, item.published_at, now)
+            elif put_alert(connection, item.record):
                 self._tell(connection, item.record, item.published_at)
 
     def _tell(self, connection: Connection, alert: Alert, published_at: datetime) -> None:
