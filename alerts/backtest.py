@@ -100,10 +100,15 @@ class Backtest:
 
 
 def fired_first(transitions: Iterable[Alert]) -> tuple[Alert, ...]:
-    """Each alert as it fired first, before it got worse or ended, in time order."""
+    """Each alert as it fired first, before it got worse or ended, in time order.
+
+    What was told as preliminary, as the topic on Kafka has it, does not count.
+    """
     fired: dict[str, Alert] = {}
     for alert in transitions:
         known = fired.get(alert.id)
+        if alert.preliminary:
+            continue
         if alert.state == "firing" and (known is None or alert.window.end < known.window.end):
             fired[alert.id] = alert
     return tuple(sorted(fired.values(), key=lambda a: (a.detected_at, a.topic)))

@@ -14,6 +14,7 @@ ESSENTIAL = (
     "rule",
     "severity",
     "state",
+    "preliminary",
     "starts_at",
     "ends_at",
     "summary",

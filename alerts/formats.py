@@ -99,6 +99,8 @@ def _plain(message: Message) -> dict[str, Any]:
 
 def _heading(data: Message) -> str:
     state = "Resolved" if data.get("state") == "resolved" else "Firing"
+    if data.get("preliminary"):
+        state = "Preliminary alert withdrawn" if state == "Resolved" else "Preliminary"
     return one_line(f"{state}, {data.get('severity', 'warning')}: {data.get('topic', '')}")
 
 

@@ -164,8 +164,7 @@ class TopicDetector:
         """
         self.results = self.test(end, counts)
         self._note_pending(end)
-        passing = [result for result in self.results.values() if self._passes(result, sources)]
-        strongest = max(passing, key=lambda result: (result.excess, -result.seconds), default=None)
+        strongest = self._strongest(self.results, sources)
         if self.alert is None:
             if strongest is None or not self._is_confirmed(end):
                 return None
@@ -180,9 +179,46 @@ class TopicDetector:
             return self._resolve(end, counts, sources)
         return None
 
+    def may_foretell(self, end: int) -> bool:
+        """Whether ``foretell`` can find anything at all at that time."""
+        # What has to last before it fires cannot be told in its first minute.
+        return self.alert is None and not self.settings.confirm_minutes and self._may_fire(end)
+
+    def foretell(
+        self,
+        end: int,
+        counts: Mapping[int, Counts],
+        sources: Callable[[int], Sources],
+        evidence: Callable[[int, int], Sequence[Evidence]],
+    ) -> Alert | None:
+        """The alert that ``evaluate`` would begin if nothing more came; changes nothing.
+
+        Args are those of ``evaluate``, with what is in so far. The alert has the id it would have.
+        It is a warning, unless the settings know one severity only: how bad it is may change yet.
+        """
+        least = self.settings.min_stories
+        if not self.may_foretell(end) or all(
+            held.negative_stories < least for held in counts.values()
+        ):
+            return None
+        results = self.test(end, counts)
+        strongest = self._strongest(results, sources)
+        if strongest is None:
+            return None
+        found = self._begun(end, strongest, results, counts, sources, evidence)
+        severity = self.settings.severity or "warning"
+        return found.model_copy(update={"preliminary": True, "severity": severity})
+
+    def _strongest(
+        self, results: Mapping[int, Result], sources: Callable[[int], Sources]
+    ) -> Result | None:
+        """Of the tests that pass the one that passes by most, of the shortest window."""
+        passing = [result for result in results.values() if self._passes(result, sources)]
+        return max(passing, key=lambda result: (result.excess, -result.seconds), default=None)
+
     def _passes(self, result: Result, sources: Callable[[int], Sources]) -> bool:
         least = self.settings.min_stories
-        if result.excess < 1.0 or result.negative_stories < least:
+        if result.negative_stories < least or result.excess < 1.0:
             return False
         who = sources(result.seconds)
         if who.distinct < self.settings.min_sources:
@@ -230,25 +266,42 @@ class TopicDetector:
         sources: Callable[[int], Sources],
         evidence: Callable[[int, int], Sequence[Evidence]],
     ) -> Alert:
-        start = end - result.seconds
-        known = self.alert
-        identity = hashlib.sha256(f"{self.topic}|{RULE}|{end}".encode()).hexdigest()[:20]
-        self.alert = Alert(
-            id=identity if known is None else known.id,
+        found = self._begun(end, result, self.results, counts, sources, evidence)
+        if (known := self.alert) is not None:
+            kept = {
+                "id": known.id,
+                "starts_at": known.starts_at,
+                "detected_at": known.detected_at,
+            }
+            found = found.model_copy(update=kept)
+        self.alert = found
+        return found
+
+    def _begun(
+        self,
+        end: int,
+        result: Result,
+        results: Mapping[int, Result],
+        counts: Mapping[int, Counts],
+        sources: Callable[[int], Sources],
+        evidence: Callable[[int, int], Sequence[Evidence]],
+    ) -> Alert:
+        """An alert that begins at ``end`` because of that result."""
+        return Alert(
+            id=hashlib.sha256(f"{self.topic}|{RULE}|{end}".encode()).hexdigest()[:20],
             topic=self.topic,
             rule=RULE,
             severity=self._severity(result),
             state="firing",
-            starts_at=utc(start) if known is None else known.starts_at,
-            detected_at=utc(end) if known is None else known.detected_at,
+            starts_at=utc(end - result.seconds),
+            detected_at=utc(end),
             window=self._window(end, result.seconds, counts, sources),
             baseline=self._expectation(result),
-            surprise=self._surprises(),
+            surprise=_surprises(results),
             evidence=tuple(evidence(result.seconds, MAX_EVIDENCE)),
             model=self.scored_by(result.seconds) or self.model,
             config_version=self.config_version,
         )
-        return self.alert
 
     def _severity(self, result: Result) -> Severity:
         if self.settings.severity is not None:
@@ -259,20 +312,31 @@ class TopicDetector:
         self, end: int, counts: Mapping[int, Counts], sources: Callable[[int], Sources]
     ) -> Alert:
         assert self.alert is not None
-        seconds = int((self.alert.window.end - self.alert.window.start).total_seconds())
+        resolved = self.ended(self.alert, end, counts, sources)
+        self.alert, self.resolved_at = None, end
+        return resolved
+
+    def ended(
+        self,
+        alert: Alert,
+        end: int,
+        counts: Mapping[int, Counts],
+        sources: Callable[[int], Sources],
+    ) -> Alert:
+        """The alert as it ends, with what its window held at ``end``, which was just evaluated."""
+        seconds = int((alert.window.end - alert.window.start).total_seconds())
+        result = self.results.get(seconds)
         state: State = "resolved"
-        resolved = self.alert.model_copy(
+        return alert.model_copy(
             update={
                 "state": state,
                 "ends_at": utc(end),
                 "window": self._window(end, seconds, counts, sources),
-                "baseline": self._expectation(self.results[seconds]),
-                "surprise": self._surprises(),
-                "model": self.scored_by(seconds) or self.alert.model,
+                "baseline": alert.baseline if result is None else self._expectation(result),
+                "surprise": _surprises(self.results),
+                "model": self.scored_by(seconds) or alert.model,
             }
         )
-        self.alert, self.resolved_at = None, end
-        return resolved
 
     def _window(
         self,
@@ -300,13 +364,6 @@ class TopicDetector:
             high=high,
             hours_learned=self.baseline.hours,
         )
-
-    def _surprises(self) -> dict[str, float]:
-        found = {}
-        for seconds, result in self.results.items():
-            found[f"count_{WINDOW_NAMES[seconds]}"] = round(result.surprise, 4)
-            found[f"share_{WINDOW_NAMES[seconds]}"] = round(result.share_surprise, 4)
-        return found
 
     # State
 
@@ -337,3 +394,11 @@ class TopicDetector:
         self.learned_to = data["learned_to"]
         self._first = data["first"]
         self._forecasts = [Forecast.from_json(values) for values in data["forecasts"]]
+
+
+def _surprises(results: Mapping[int, Result]) -> dict[str, float]:
+    found = {}
+    for seconds, result in results.items():
+        found[f"count_{WINDOW_NAMES[seconds]}"] = round(result.surprise, 4)
+        found[f"share_{WINDOW_NAMES[seconds]}"] = round(result.share_surprise, 4)
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 import httpx
 import sqlalchemy as sa
@@ -16,10 +17,10 @@ from sqlalchemy import ColumnElement, Connection, Engine
 
 from alerts.addresses import RefusedAddress, resolve
 from alerts.formats import render
-from alerts.records import Alert, Severity, State
+from alerts.records import Alert, Severity
 from alerts.settings import WebhookTarget
 from alerts.store import Delivery, hold_audit, insert, put_audit
-from alerts.tables import deliveries, disabled_targets
+from alerts.tables import deliveries, disabled_targets, standing
 from alerts.transitions import changed_at
 from alerts.webhooks import alert_body, message_id, next_attempt, retry_after, signed_headers
 
@@ -35,6 +36,10 @@ DELIVERIES = Counter(
 )
 
 
+Told = Literal["preliminary", "withdrawn", "firing", "resolved"]
+"""What a message says of an alert; the first two come before there is a transition."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What is to be told, before it is known to whom.
@@ -46,23 +51,34 @@ class Message:
     alert_id: str
     topic: str
     severity: Severity
-    state: State
+    state: Told
     occurred_at: datetime
     payload: str
 
 
 def transition_message(alert: Alert, dashboard_url: str) -> Message:
-    """The message that tells of one transition of an alert."""
+    """The message that tells of one transition of an alert, or of a preliminary one."""
     at = changed_at(alert)
+    state = told_as(alert)
+    # Of a preliminary alert there is one message of each kind; when it comes to be withdrawn may
+    # differ after a crash.
+    known_by = (alert.id, state) if alert.preliminary else (alert.id, state, at.isoformat())
     return Message(
-        key=(alert.id, alert.state, at.isoformat()),
+        key=known_by,
         alert_id=alert.id,
         topic=alert.topic,
         severity=alert.severity,
-        state=alert.state,
+        state=state,
         occurred_at=at,
         payload=alert_body(alert, dashboard_url),
     )
+
+
+def told_as(alert: Alert) -> Told:
+    """What a message of this record says."""
+    if not alert.preliminary:
+        return alert.state
+    return "preliminary" if alert.state == "firing" else "withdrawn"
 
 
 def enqueue(
@@ -134,7 +150,7 @@ def deliver_next(
     """Send a target the next message that is due.
 
     Of one alert a target gets the messages in their order: a resolved one waits until the firing
-    one was taken or given up.
+    one was taken or given up, and that until the preliminary one was.
 
     Returns:
         Whether it was taken; None when nothing is due.
@@ -164,14 +180,15 @@ def bury_strangers(engine: Engine, targets: Sequence[WebhookTarget], now: dateti
 def _claim(engine: Engine, target: WebhookTarget, now: datetime) -> Delivery | None:
     """Take the next due row, so that no other process sends it meanwhile."""
     earlier = deliveries.alias()
+    place = standing(deliveries.c.state)
     blocked = sa.exists().where(
         earlier.c.status == "pending",
         earlier.c.target == deliveries.c.target,
         earlier.c.alert_id == deliveries.c.alert_id,
         sa.or_(
-            sa.and_(earlier.c.state == "firing", deliveries.c.state == "resolved"),
+            standing(earlier.c.state) < place,
             sa.and_(
-                earlier.c.state == deliveries.c.state,
+                standing(earlier.c.state) == place,
                 earlier.c.occurred_at < deliveries.c.occurred_at,
             ),
         ),

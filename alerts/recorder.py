@@ -35,6 +35,7 @@ from alerts.schema import upgrade
 from alerts.settings import DeliverySettings
 from alerts.silences import SILENCED, keeps_back
 from alerts.store import put_alert, put_audit, put_windows, reachable
+from alerts.unconfirmed import tell_preliminary
 
 log = structlog.get_logger(__name__)
 
@@ -217,10 +218,14 @@ class Recorder:
     def _apply(self, connection: Connection, read: Iterable[Read]) -> None:
         put_windows(connection, [item.record for item in read if isinstance(item.record, Window)])
         for item in read:
-            if isinstance(item.record, Alert):
-                alert = without_forgotten(connection, item.record)
-                if put_alert(connection, alert):
-                    self._tell(connection, alert, item.published_at)
+            if not isinstance(item.record, Alert):
+                continue
+            alert = without_forgotten(connection, item.record)
+            if alert.preliminary:
+                now = datetime.now(UTC)
+                tell_preliminary(connection, self._delivery, alert, item.published_at, now)
+            elif put_alert(connection, alert):
+                self._tell(connection, alert, item.published_at)
 
     def _tell(self, connection: Connection, alert: Alert, published_at: datetime) -> None:
         """Put a new transition in the outbox, in the transaction that stores it."""

@@ -102,7 +102,10 @@ class Expectation(Record):
 
 
 class Alert(Record):
-    """One transition of an alert; the newest of an ``id`` is its present state."""
+    """One transition of an alert; the newest of an ``id`` is its present state.
+
+    Or, with ``preliminary``, what was told before there was a transition.
+    """
 
     id: str
     topic: str
@@ -118,16 +121,33 @@ class Alert(Record):
     evidence: tuple[Evidence, ...] = ()
     model: ModelName
     config_version: str
+    preliminary: bool = Field(
+        False,
+        description="told before the last minute of its window had closed: `firing` may yet be "
+        "borne out or withdrawn, `resolved` withdraws it; no transition, and not kept as one",
+    )
 
     @property
     def summary(self) -> str:
         """What happened, in one sentence."""
+        if not self.preliminary:
+            return f"{self.topic}: {self._finding}"
+        if self.state == "firing":
+            return f"{self.topic}, preliminary, its last minute not yet complete: {self._finding}"
+        if self.ends_at is not None and self.ends_at < self.detected_at:
+            why = "another alert of the topic has fired for an earlier minute"
+        else:
+            why = "it is not borne out now that its last minute is complete"
+        return f"{self.topic}: the preliminary alert is withdrawn, {why}: {self._finding}"
+
+    @property
+    def _finding(self) -> str:
         minutes = int((self.window.end - self.window.start).total_seconds() // 60)
         span = f"{minutes} min" if minutes < 60 else f"{minutes // 60} h"
         mean = self.baseline.negative_stories
         expected = f"{mean:.1f}" if mean >= 0.1 else "under 0.1"
         return (
-            f"{self.topic}: {self.window.negative_stories} negative stories from "
+            f"{self.window.negative_stories} negative stories from "
             f"{self.window.sources} sources in {span}, where "
             f"{expected} were expected "
             f"({self.baseline.low:.0f} to {self.baseline.high:.0f})"

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select
 
 from alerts.settings import WebhookTarget
 from alerts.store import hold_audit, put_audit
-from alerts.tables import deliveries, disabled_targets
+from alerts.tables import deliveries, disabled_targets, standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,8 @@ def _retry(
 
 def _told_since(row: Row[Any]) -> Select[tuple[str]]:
     """Deliveries of what came later in the same alert to the same target."""
-    later = sa.and_(deliveries.c.state == row.state, deliveries.c.occurred_at > row.occurred_at)
-    if row.state == "firing":
-        later = sa.or_(later, deliveries.c.state == "resolved")
+    place, own = standing(deliveries.c.state), standing(sa.literal(row.state))
+    later = sa.or_(place > own, sa.and_(place == own, deliveries.c.occurred_at > row.occurred_at))
     return (
         sa.select(deliveries.c.id)
         .where(

@@ -135,6 +135,11 @@ class DeliverySettings(Section):
     mode: Literal["prometheus", "direct"] = Field(
         "prometheus", description="`prometheus`: Alertmanager and desk; `direct`: the recorder"
     )
+    preliminary: bool = Field(
+        True,
+        description="mode `direct`: tell of a spike at once, marked as preliminary, and a minute "
+        "later whether it is borne out",
+    )
     targets: tuple[WebhookTarget, ...] = Field((), description="webhook targets, see below")
     dashboard_url: str = Field(
         "http://127.0.0.1:8080", description="where the desk is reached, for links in alerts"

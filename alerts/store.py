@@ -26,6 +26,7 @@ from alerts.tables import (
     audit,
     deliveries,
     disabled_targets,
+    standing,
     windows,
 )
 from alerts.transitions import changed_at
@@ -328,7 +329,7 @@ def find_alert(engine: Engine, alert_id: str) -> AlertHistory | None:
         sent = connection.execute(
             sa.select(deliveries)
             .where(deliveries.c.alert_id == alert_id)
-            .order_by(deliveries.c.occurred_at, deliveries.c.target)
+            .order_by(deliveries.c.occurred_at, standing(deliveries.c.state), deliveries.c.target)
         )
         return AlertHistory(
             Alert.model_validate_json(present),

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Dialect,
     Float,
     ForeignKey,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    case,
     text,
 )
 
@@ -115,6 +117,15 @@ deliveries = Table(
     Index("deliveries_due", "status", "target", "next_attempt_at"),
     Index("deliveries_alert", "alert_id"),
 )
+
+
+def standing(state: ColumnElement[str]) -> ColumnElement[int]:
+    """Place of a delivery's state in the life of its alert: a smaller one is told before.
+
+    ``preliminary`` and ``withdrawn`` are those of preliminary alerts.
+    """
+    return case((state == "preliminary", 0), (state == "firing", 1), else_=2)
+
 
 disabled_targets = Table(
     "disabled_targets",

@@ -100,12 +100,22 @@ def alert_url(dashboard_url: str, alert_id: str) -> str:
     return f"{dashboard_url.rstrip('/')}/alerts/{quote(alert_id, safe='')}"
 
 
+def topic_url(dashboard_url: str, topic: str) -> str:
+    """Where the desk shows a topic."""
+    return f"{dashboard_url.rstrip('/')}/topics/{quote(topic, safe='')}"
+
+
 def alert_body(alert: Alert, dashboard_url: str) -> str:
-    """The JSON text of a transition's message: the alert, its sentence and where to look."""
+    """The JSON text of an alert's message: the alert, its sentence and where to look."""
     # Who wrote a story is told to nobody, not even by a pseudonym.
     data = alert.model_dump(mode="json", exclude={"evidence": {"__all__": {"author"}}})
     data["summary"] = alert.summary
-    data["dashboard_url"] = alert_url(dashboard_url, alert.id)
+    # The desk has a page of an alert once that has begun to fire.
+    data["dashboard_url"] = (
+        topic_url(dashboard_url, alert.topic)
+        if alert.preliminary
+        else alert_url(dashboard_url, alert.id)
+    )
     return body(alert.state, changed_at(alert), data)
 
 

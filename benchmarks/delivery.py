@@ -8,7 +8,9 @@ then spikes, each of a watched topic of its own, in two ways:
   partition moves event time past its minute, as the next ones of a stream do. Measured from sending
   these: what the machinery takes.
 * **live**: documents dated as they are written, two a second. Measured from sending the last
-  document of the spike, and from when event time had passed its minute on every partition.
+  document of the spike, and from when event time had passed its minute on every partition; on the
+  direct path to the webhook of the preliminary alert as well, which waits for no minute. Spikes of
+  the past have none.
 
 The figures go to ``results/delivery.json``.
 """
@@ -156,17 +158,41 @@ def running(
         yield pipeline, receiver
 
 
-def arrivals(receiver: WebhookReceiver) -> dict[str, float]:
-    """When the first webhook of each topic arrived, on the monotonic clock."""
-    found: dict[str, float] = {}
+@dataclass(frozen=True)
+class Told:
+    """A webhook: when it arrived, on the monotonic clock, and what it said."""
+
+    at: float
+    topic: str
+    state: str
+    preliminary: bool
+
+
+def told(receiver: WebhookReceiver) -> list[Told]:
+    """All webhooks that have arrived, in their order."""
+    found = []
     for request in list(receiver.requests):
         data = json.loads(request.body)["data"]
-        found.setdefault(data["topic"], request.at)
+        # Through Prometheus the relay tells of what SQL does not know without most of its keys.
+        early = data.get("preliminary", False)
+        found.append(Told(request.at, data["topic"], data["state"], early))
     return found
 
 
+def first_of(
+    webhooks: Sequence[Told], topic: str, *, preliminary: bool, state: str = "firing"
+) -> float | None:
+    """When the first such webhook of a topic arrived."""
+    kind = topic, state, preliminary
+    times = [told.at for told in webhooks if (told.topic, told.state, told.preliminary) == kind]
+    return min(times, default=None)
+
+
 def arrival(receiver: WebhookReceiver, topic: str) -> float:
-    return float(eventually(lambda: arrivals(receiver).get(topic), PATIENCE, what=topic))
+    """When the webhook of a topic's alert arrived, which is waited for."""
+    return float(
+        eventually(lambda: first_of(told(receiver), topic, preliminary=False), PATIENCE, what=topic)
+    )
 
 
 def scored(pipeline: Pipeline, topic: str) -> float:
@@ -197,7 +223,7 @@ def played(
 def live(
     pipeline: Pipeline, receiver: WebhookReceiver, feed: Feed, names: Sequence[str]
 ) -> list[dict[str, float]]:
-    """Spikes of now, in a feed that goes on."""
+    """Spikes of now, in a feed that goes on; ``early`` is there where a preliminary alert was."""
     bad, usual = rows(seed=8)
     stop = threading.Event()
 
@@ -218,10 +244,10 @@ def live(
             ),
             PATIENCE,
         )
-        first = (time.time() // PANE + 1) * PANE + SPACING / 2
+        begin = (time.time() // PANE + 1) * PANE + SPACING / 2
         last: list[tuple[float, float]] = []
         for number, name in enumerate(names):
-            stop.wait(max(first + number * SPACING - time.time(), 0))
+            stop.wait(max(begin + number * SPACING - time.time(), 0))
             for row in bad[number * STORIES : (number + 1) * STORIES]:
                 now = time.time()
                 sent = feed.send(row, now, name)
@@ -231,14 +257,36 @@ def live(
         stop.set()
         thread.join()
     marks = list(feed.marks)
-    return [
-        {
-            "last": sent,
-            "passed": passing(marks, (now // PANE + 1) * PANE, lateness, feed.partitions),
-            "arrived": at,
-        }
-        for (now, sent), at in zip(last, arrived, strict=True)
+    webhooks = told(receiver)
+    found = []
+    for name, (now, sent), at in zip(names, last, arrived, strict=True):
+        passed = passing(marks, (now // PANE + 1) * PANE, lateness, feed.partitions)
+        spike = {"last": sent, "passed": passed, "arrived": at}
+        early = first_of(webhooks, f"watch:{name}", preliminary=True)
+        found.append(spike if early is None else {**spike, "early": early})
+    return found
+
+
+def preliminary(
+    receiver: WebhookReceiver, spikes: Sequence[dict[str, float]], names: Sequence[str]
+) -> dict[str, Any]:
+    """How soon the preliminary webhooks of the live spikes came, and how many were withdrawn."""
+    webhooks = told(receiver)
+    topics = [f"watch:{name}" for name in names]
+    early = [topic for topic in topics if first_of(webhooks, topic, preliminary=True) is not None]
+    back = [
+        topic
+        for topic in early
+        if first_of(webhooks, topic, preliminary=True, state="resolved") is not None
     ]
+    seconds = [spike["early"] - spike["last"] for spike in spikes if "early" in spike]
+    return {
+        "spikes": len(topics),
+        "told": len(early),
+        "withdrawn": len(back),
+        "withdrawn_share": round(len(back) / len(early), 4) if early else None,
+        "from_last_document": summary(seconds) if seconds else None,
+    }
 
 
 def stages(
@@ -250,6 +298,8 @@ def stages(
     published: dict[str, float] = {}
     for record in everything(kafka.bootstrap, kafka.topics.alerts):
         alert = Alert.model_validate_json(record.value)
+        if alert.preliminary:
+            continue
         published.setdefault(alert.topic, record.timestamp / 1000 - shift)
     at = [published[f"watch:{name}"] for name in names]
     return {
@@ -293,6 +343,7 @@ def measure(mode: Mode, bootstrap: str, repetitions: int) -> dict[str, Any]:
             found = live(pipeline, receiver, feed, now)
             print(f"{mode}: live", flush=True)
         parts = stages(pipeline, spikes, past)
+        early = preliminary(receiver, found, now)
     return {
         "load_average_1m": {"before": round(load, 2), "after": round(os.getloadavg()[0], 2)},
         "played": {
@@ -300,6 +351,7 @@ def measure(mode: Mode, bootstrap: str, repetitions: int) -> dict[str, Any]:
             **parts,
         },
         "live": {
+            **({"preliminary": early} if mode == "direct" else {}),
             "from_last_document": summary([s["arrived"] - s["last"] for s in found]),
             "from_passing": summary([s["arrived"] - s["passed"] for s in found]),
             "last_document_to_passing": summary([s["passed"] - s["last"] for s in found]),
@@ -310,6 +362,7 @@ def measure(mode: Mode, bootstrap: str, repetitions: int) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=5, help="spikes of each kind")
+    parser.add_argument("--paths", nargs="+", choices=MODES, default=MODES, help="by default both")
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args(arguments)
     worker = Settings().worker
@@ -321,7 +374,7 @@ def main(arguments: list[str] | None = None) -> None:
         "paths": {},
     }
     with tempfile.TemporaryDirectory() as folder, servers.kafka(Path(folder)) as kafka:
-        for mode in MODES:
+        for mode in given.paths:
             figures["paths"][mode] = measure(mode, kafka.bootstrap, given.repetitions)
     given.out.write_text(json.dumps(figures, indent=1) + "\n")
     print(json.dumps(figures, indent=1))

@@ -14,6 +14,7 @@ from typing import Any
 
 from alerts.baseline import NOTHING_KNOWN
 from alerts.lifecycle import STATE_VERSION, TopicDetector
+from alerts.preliminary import Outcome, Preliminary
 from alerts.records import Alert, Evidence, ModelName, Window
 from alerts.settings import DetectorSettings
 from alerts.spikes import Counts, Result
@@ -26,6 +27,13 @@ from stream.watermarks import NEVER, Watermark
 from stream.windows import HORIZON, HOUR, TopicWindows
 
 Record = dict[str, Any]
+
+BACKLOG = 15 * 60
+"""Seconds behind the clock from which a minute is taken to be of a backlog: that is worked off
+faster than a preliminary alert would be of use."""
+
+AHEAD = 6 * 60
+"""Seconds before the clock in which there may be documents: see ``stream.scorer.MAX_AHEAD``."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,8 @@ class AggregatorConfig:
     idle_after: float = 60.0
     detectors: Mapping[str, DetectorSettings] = field(default_factory=dict)
     """of topics that have settings of their own"""
+    preliminary: bool = False
+    """whether alerts are told before the last minute of their window has closed"""
 
     def detector_of(self, topic: str) -> DetectorSettings:
         """The detector settings of a topic."""
@@ -62,6 +72,10 @@ class Output:
     """keys of panes to delete, after everything else"""
     windows: list[Window] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    preliminary: list[Alert] = field(default_factory=list)
+    """to publish when all records are stored: what was told must not be forgotten"""
+    settled: list[Outcome] = field(default_factory=list)
+    """what became of preliminary alerts"""
     repeated: int = 0
     late: int = 0
 
@@ -78,6 +92,11 @@ class Aggregator:
         self._prior = NOTHING_KNOWN
         self.windows: dict[str, TopicWindows] = {}
         self.detectors: dict[str, TopicDetector] = {}
+        self.preliminary: dict[str, Preliminary] = {}
+        self._suspects: dict[str, int] = {}
+        """of topics that took negative documents since they were last tested, the oldest pane"""
+        self._perhaps_untold: list[str] = []
+        """topics whose restored preliminary alert may not have been published"""
         self._make_topics()
         self.tally = Tally(partition, self._mine, config.detector.memory_hours)
         self._recent: set[int] = set()
@@ -113,6 +132,7 @@ class Aggregator:
             )
             self.detectors[topic].prior = self._prior
             self.detectors[topic].scored_by = windows.model
+            self.preliminary[topic] = Preliminary(self.detectors[topic])
         return windows
 
     # State
@@ -122,8 +142,8 @@ class Aggregator:
     ) -> None:
         """Take up stored records; those of other partitions are passed over.
 
-        All open windows are published anew with the next message: what was stored just before a
-        crash may not have been published.
+        All open windows and what was told as preliminary are published anew with the next message:
+        what was stored just before a crash may not have been published.
 
         Raises:
             StateRefused: they are of a version that this one does not read.
@@ -147,6 +167,7 @@ class Aggregator:
             elif self._mine(key):
                 self._topic(key)
                 self.detectors[key].restore(record)
+                self.preliminary[key].restore(record.get("preliminary"))
         if own is not None:
             self.tally.restore(own, shared)
             self._prior = self.tally.pool.prior(len(self.config.topics))
@@ -157,13 +178,21 @@ class Aggregator:
         for key, record in panes:
             topic, start = split_key(key)
             if self._mine(topic):
-                self._topic(topic).restore(start, Pane.from_json(record))
+                pane = Pane.from_json(record)
+                self._topic(topic).restore(start, pane)
                 self._schedule(start + PANE, topic)
+                if pane.counts[0] and start >= self._border:
+                    # It may have been stored and not been tested.
+                    self._suspect(topic, start)
         for topic, windows in self.windows.items():
             if self._border != NEVER:
                 windows.close(self._border)
             if self.detectors[topic].is_open:
                 self._schedule(self._border + PANE, topic)
+            if self.preliminary[topic].told is not None:
+                self._perhaps_untold.append(topic)
+            if (due := self.preliminary[topic].due) is not None:
+                self._schedule(max(due, self._border + PANE), topic)
 
     def _mine(self, topic: str) -> bool:
         return partition_of(topic, self.config.slice_partitions) == self.partition
@@ -201,6 +230,7 @@ class Aggregator:
                 self._advance(output)
             case Forget(digests):
                 self._forget(frozenset(digests), output)
+        self._tell_again(output)
         return output
 
     def _apply(self, message: Slice, output: Output) -> None:
@@ -216,6 +246,8 @@ class Aggregator:
                 output.repeated += 1
             else:
                 touched.add(start)
+                if entry.label == 0:
+                    self._suspect(message.topic, start)
         for start in touched:
             output.panes[pane_key(message.topic, start)] = windows.panes[start].to_json()
             self._schedule(start + PANE, message.topic)
@@ -228,10 +260,11 @@ class Aggregator:
         for topic, windows in self.windows.items():
             for start in windows.forget(digests):
                 output.panes[pane_key(topic, start)] = windows.panes[start].to_json()
-            detector = self.detectors[topic]
-            if (alert := detector.forget(digests)) is not None:
+            erased = self.preliminary[topic].erase(digests)
+            if (alert := self.detectors[topic].forget(digests)) is not None:
                 output.alerts.append(alert)
-                output.states[topic] = detector.to_json()
+            if erased or alert is not None:
+                output.states[topic] = self._topic_state(topic)
 
     def _schedule(self, end: int, topic: str) -> None:
         """Test the topic when the watermark passes ``end``; what lies behind it is not tested."""
@@ -254,6 +287,7 @@ class Aggregator:
         if border > self._border:
             self._border = border
             self._recent = {h for h in self._recent if (h + 25) * HOUR > border}
+        self._foresee(output)
         for topic, windows in self.windows.items():
             output.windows += windows.changed(self.detectors[topic].before)
         if border - border % HOUR > self._finished_to:
@@ -279,19 +313,30 @@ class Aggregator:
             windows, detector = self.windows[topic], self.detectors[topic]
             windows.close(end)
             hour, pending_since = (end - 1) // HOUR, detector.pending_since
+            counts = windows.trailing()
             transition = detector.evaluate(
                 end,
-                windows.trailing(),
+                counts,
                 windows.negative_sources,
                 partial(_strongest, windows),
                 alive=not self._recent.isdisjoint({hour, hour - 1}),
             )
             if transition is not None:
                 output.alerts.append(transition)
-            if transition is not None or detector.pending_since != pending_since:
-                output.states[topic] = detector.to_json()
+            outcome = self.preliminary[topic].settle(end, counts, windows.negative_sources)
+            if outcome is not None:
+                output.settled.append(outcome)
+                self._tell(topic, output)
+            if transition or outcome or detector.pending_since != pending_since:
+                output.states[topic] = self._topic_state(topic)
             if detector.is_open:
                 self._schedule(end + PANE, topic)
+
+    def _topic_state(self, topic: str) -> Record:
+        state = self.detectors[topic].to_json()
+        if (told := self.preliminary[topic].to_json()) is not None:
+            state["preliminary"] = told
+        return state
 
     def _learn(self, hour: int, output: Output) -> None:
         """Close an hour for every topic, those without documents included."""
@@ -306,7 +351,54 @@ class Aggregator:
             # this topic, or after a crash in the middle of storing it, of all topics together.
             windows.expect((hour + 1) * HOUR)
             if is_new:
-                output.states[topic] = detector.to_json()
+                self.preliminary[topic].forget((hour + 1) * HOUR)
+                output.states[topic] = self._topic_state(topic)
+
+    # Before a pane has closed
+
+    def _suspect(self, topic: str, start: int) -> None:
+        """Note that a pane has taken a negative document: nothing else makes a test pass."""
+        if self.config.preliminary:
+            self._suspects[topic] = min(start, self._suspects.get(topic, start))
+
+    def _foresee(self, output: Output) -> None:
+        """Test what has not closed yet, as far as negative documents have come to it."""
+        now = self.watermark.now
+        if not self._suspects or now is None or self._border == NEVER:
+            return
+        suspects, self._suspects = self._suspects, {}
+        newest = int(now) + AHEAD
+        for topic, start in suspects.items():
+            oldest = max(start, self._border, int(now) - BACKLOG)
+            # In their order: the first that passes is the one that would fire.
+            for end in range(oldest - oldest % PANE + PANE, newest, PANE):
+                if (end, topic) in self._scheduled and self._foresee_at(end, topic):
+                    output.states[topic] = self._topic_state(topic)
+                    self._tell(topic, output)
+                    break
+
+    def _foresee_at(self, end: int, topic: str) -> bool:
+        """Whether there is a preliminary alert to tell of the topic, for the pane's end."""
+        told, windows = self.preliminary[topic], self.windows[topic]
+        if not told.may(end):
+            return False
+        # As in ``tested``: nothing that is due is skipped by this.
+        windows.close(self._border)
+        sources = partial(windows.negative_sources, end=end)
+        evidence = partial(_strongest, windows, end=end)
+        return told.foresee(end, windows.ahead(end), sources, evidence) is not None
+
+    def _tell(self, topic: str, output: Output) -> None:
+        if (told := self.preliminary[topic].told) is not None:
+            output.preliminary.append(told)
+
+    def _tell_again(self, output: Output) -> None:
+        """Publish what was restored, unless this message has decided about it."""
+        topics, self._perhaps_untold = self._perhaps_untold, []
+        said = {alert.topic for alert in output.preliminary}
+        for topic in topics:
+            if topic not in said:
+                self._tell(topic, output)
 
     # Reading
 
@@ -326,8 +418,10 @@ class Aggregator:
         return counts, detector.test(self._border, counts)
 
 
-def _strongest(windows: TopicWindows, seconds: int, limit: int) -> list[Evidence]:
-    return [to_evidence(item) for item in windows.evidence(seconds, limit)]
+def _strongest(
+    windows: TopicWindows, seconds: int, limit: int, end: int | None = None
+) -> list[Evidence]:
+    return [to_evidence(item) for item in windows.evidence(seconds, limit, end)]
 
 
 def pane_key(topic: str, start: int) -> str:

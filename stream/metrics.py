@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from alerts.lifecycle import WINDOW_NAMES
+from alerts.preliminary import OUTCOMES
 from stream.aggregator import Aggregator
 from stream.drift import Drift
 from stream.scorer import FAULTS, Batch
@@ -83,6 +84,12 @@ class Metrics:
             ["topic"],
             registry=r,
         )
+        self.preliminary = Counter(
+            "barograph_preliminary_alerts",
+            "Preliminary alerts by what became of them.",
+            ["outcome"],
+            registry=r,
+        )
         self.batch_size = Histogram(
             "barograph_batch_size",
             "Messages scored in one call.",
@@ -147,6 +154,8 @@ class Metrics:
         for code in FAULTS:
             # From zero, or an increase could not be seen.
             self.dead.labels(code)
+        for outcome in OUTCOMES:
+            self.preliminary.labels(outcome)
         self._sources: set[str] = set()
         self._owned: set[str] = set()
         self._watched: set[str] = set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from alerts.records import Alert, Window
@@ -44,7 +44,8 @@ def replay(
         on_scored: called with every scored document.
         on_batch: called with the number of rows done, batch by batch.
     """
-    aggregator = Aggregator(0, config)
+    # Of the past nobody is told before its time.
+    aggregator = Aggregator(0, replace(config, preliminary=False))
     result = Replay()
     for batch in _batched(rows):
         raws = [Raw(0, line, value, None) for line, value in batch]

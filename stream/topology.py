@@ -8,7 +8,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NoReturn, cast
@@ -17,6 +17,7 @@ import faust
 import structlog
 from faust.types import TP, EventT, StreamT
 
+from alerts.records import Alert
 from alerts.versions import StateRefused
 from stream.aggregator import Aggregator, AggregatorConfig, Output
 from stream.clients import servers
@@ -210,6 +211,9 @@ class Topology:
                     # A rebalance came between: the tables are being read anew, and so is this.
                     continue
                 written = asyncio.gather(*self._store(partition, output))
+                if output.preliminary:
+                    await written
+                    await self._publish(self._alerts(output.preliminary))
             except StateRefused as error:
                 log.error("state-refused", partition=partition, error=str(error))
                 os._exit(EXIT_REFUSED)
@@ -218,6 +222,8 @@ class Topology:
             written.add_done_callback(partial(_finish, taken))
             self.metrics.late.inc(output.late)
             self.metrics.repeated.inc(output.repeated)
+            for outcome in output.settled:
+                self.metrics.preliminary.labels(outcome).inc()
 
     def _aggregator(self, partition: int) -> Aggregator:
         aggregator = self.aggregators.get(partition)
@@ -230,8 +236,11 @@ class Topology:
     def _results(self, output: Output) -> list[Outgoing]:
         topics = self.settings.kafka.topics
         out = [Outgoing(topics.windows, w.topic.encode(), w.to_json()) for w in output.windows]
-        out += [Outgoing(topics.alerts, a.id.encode(), a.to_json()) for a in output.alerts]
-        return out
+        return out + self._alerts(output.alerts)
+
+    def _alerts(self, alerts: Iterable[Alert]) -> list[Outgoing]:
+        topic = self.settings.kafka.topics.alerts
+        return [Outgoing(topic, alert.id.encode(), alert.to_json()) for alert in alerts]
 
     def _store(self, partition: int, output: Output) -> list[asyncio.Future[Any]]:
         """Write what a restart needs, in the one order that bears being cut off anywhere.

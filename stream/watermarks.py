@@ -69,6 +69,11 @@ class Watermark:
         self._clock(now)
         self._advance()
 
+    @property
+    def now(self) -> float | None:
+        """The wall clock by the newest message, seconds; None before the first."""
+        return self._now
+
     def _clock(self, now: float) -> None:
         if self._now is None:
             self._now = now

@@ -176,18 +176,23 @@ class TopicWindows:
         """Move the trailing windows to end at ``end``, a pane's border."""
         if self.closed_to is not None and end <= self.closed_to:
             return
-        before = self.closed_to
         for trailing in self._trailing:
-            if before is None or end - before >= trailing.seconds:
-                trailing.totals = Totals()
-                entering = self._between(end - trailing.seconds, end)
-            else:
-                for start in self._between(before - trailing.seconds, end - trailing.seconds):
-                    trailing.totals.add(self._own[start], -1)
-                entering = self._between(before, end)
-            for start in entering:
-                trailing.totals.add(self._own[start])
+            trailing.totals = self._moved(trailing, end)
         self.closed_to = end
+
+    def _moved(self, trailing: Trailing, end: int) -> Totals:
+        """The sums of a trailing window, were it to end at ``end``, at or after ``closed_to``."""
+        before, seconds = self.closed_to, trailing.seconds
+        moved = Totals()
+        low = end - seconds
+        if before is not None and end - before < seconds:
+            moved.add(trailing.totals)
+            for start in self._between(before - seconds, low):
+                moved.add(self._own[start], -1)
+            low = before
+        for start in self._between(low, end):
+            moved.add(self._own[start])
+        return moved
 
     def _between(self, low: int, high: int) -> Iterator[int]:
         """Starts of the panes in ``[low, high)``."""
@@ -197,22 +202,20 @@ class TopicWindows:
 
     def trailing(self) -> dict[int, Counts]:
         """The tested counts by window length; sources are left out, being costly."""
-        return {
-            t.seconds: Counts(
-                documents=t.totals.documents,
-                stories=t.totals.stories,
-                negative_stories=t.totals.negative_stories,
-                mean_sentiment=t.totals.mean_sentiment,
-                negative=t.totals.counts[0],
-            )
-            for t in self._trailing
-        }
+        return {t.seconds: _counts(t.totals) for t in self._trailing}
 
-    def negative_sources(self, seconds: int) -> Sources:
-        """Who the trailing window's negative documents and new stories are from."""
+    def ahead(self, end: int) -> dict[int, Counts]:
+        """The counts of windows that will end at ``end``, with what is in so far; moves nothing."""
+        return {t.seconds: _counts(self._moved(t, end)) for t in self._trailing}
+
+    def negative_sources(self, seconds: int, end: int | None = None) -> Sources:
+        """Who a trailing window's negative documents and new stories are from.
+
+        It ends where the last closed pane does, or at ``end``.
+        """
         sources: set[str] = set()
         first: list[str] = []
-        for start, pane in self._closed(seconds):
+        for start, pane in self._within(seconds, end):
             sources |= pane.negative_sources
             first += (
                 told.source
@@ -222,11 +225,14 @@ class TopicWindows:
         authors = {who for who in first if who.startswith(AUTHOR)}
         return Sources(len(sources), len(authors) + sum(who not in authors for who in first))
 
-    def evidence(self, seconds: int, limit: int) -> list[dict[str, Any]]:
-        """Negative stories that stand for the trailing window, and how many documents tell each."""
+    def evidence(self, seconds: int, limit: int, end: int | None = None) -> list[dict[str, Any]]:
+        """Negative stories that stand for a trailing window, and how many documents tell each.
+
+        It ends where the last closed pane does, or at ``end``.
+        """
         found: list[dict[str, Any]] = []
         documents: Counter[str] = Counter()
-        for _, pane in self._closed(seconds):
+        for _, pane in self._within(seconds, end):
             found += pane.evidence
             for story, told in pane.negative_stories.items():
                 documents[story] += told.documents
@@ -242,12 +248,13 @@ class TopicWindows:
 
     def model(self, seconds: int) -> ModelName | None:
         """What scored the documents of the trailing window."""
-        return together({model for _, pane in self._closed(seconds) for model in pane.models})
+        return together({model for _, pane in self._within(seconds) for model in pane.models})
 
-    def _closed(self, seconds: int) -> Iterator[tuple[int, Pane]]:
+    def _within(self, seconds: int, end: int | None = None) -> Iterator[tuple[int, Pane]]:
         """The panes of a trailing window, by start."""
-        if self.closed_to is not None:
-            for start in self._between(self.closed_to - seconds, self.closed_to):
+        end = self.closed_to if end is None else end
+        if end is not None:
+            for start in self._between(end - seconds, end):
                 yield start, self.panes[start]
 
     def forget(self, digests: Container[str]) -> list[int]:
@@ -324,3 +331,13 @@ class TopicWindows:
             revision=totals.documents,
             final=final,
         )
+
+
+def _counts(totals: Totals) -> Counts:
+    return Counts(
+        documents=totals.documents,
+        stories=totals.stories,
+        negative_stories=totals.negative_stories,
+        mean_sentiment=totals.mean_sentiment,
+        negative=totals.counts[0],
+    )

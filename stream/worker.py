@@ -59,6 +59,7 @@ def config_of(
             for entry in scorer.watchlist.entries
             if (own := entry.detector(settings.detector)) != settings.detector
         },
+        preliminary=settings.delivery.mode == "direct" and settings.delivery.preliminary,
     )
 
 

@@ -105,6 +105,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "state_quiet": ("quiet", "静默"),
     "state_resolved": ("resolved", "已恢复"),
     "state_firing": ("firing", "触发"),
+    "state_preliminary": ("preliminary", "初步"),
+    "state_withdrawn": ("preliminary, withdrawn", "初步，已撤回"),
     "acknowledged_by": ("acknowledged by {name}", "{name} 已确认"),
     "silenced_until": ("silenced until", "静默至"),
     "not_acknowledged": ("not acknowledged", "未确认"),

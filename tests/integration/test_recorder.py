@@ -203,6 +203,38 @@ def test_in_direct_mode_a_silence_keeps_back_what_fires(
     assert kept == [{"state": "firing"}, {"state": "resolved"}]
 
 
+def test_what_is_preliminary_is_told_and_not_stored(
+    settings: Settings, engine: Engine, webhook_receiver: WebhookReceiver
+) -> None:
+    delivery = DeliverySettings(mode="direct", targets=(target(webhook_receiver.url),))
+    early = alert(preliminary=True)
+    with running(make(settings, engine, delivery)):
+        publish(settings, early, alert(id="other", preliminary=True))
+        webhook_receiver.wait(2)
+        assert list_alerts(engine) == []
+        publish(settings, early, alert())
+        publish(settings, resolved(id="other", preliminary=True))
+        webhook_receiver.wait(4)
+        eventually(lambda: {status for _, status in deliveries_of(engine)} == {"delivered"})
+    assert sorted(state for state, _ in deliveries_of(engine)) == [
+        "firing",
+        "preliminary",
+        "preliminary",
+        "withdrawn",
+    ]
+    assert [each.id for each in list_alerts(engine)] == [alert().id]
+
+
+def test_with_prometheus_what_is_preliminary_leaves_no_trace(
+    settings: Settings, engine: Engine
+) -> None:
+    with running(make(settings, engine)):
+        publish(settings, alert(id="early", preliminary=True), alert())
+        eventually(lambda: [each.id for each in list_alerts(engine)] == [alert().id])
+    assert deliveries_of(engine) == []
+    assert not audit_rows(engine, "early")
+
+
 def test_while_the_database_is_down_kafka_keeps(
     settings: Settings, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

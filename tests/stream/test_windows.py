@@ -101,6 +101,24 @@ def test_aligned_windows_are_the_sums_of_their_entries(entries):
     assert windows.changed(nothing) == []
 
 
+@given(entry_lists(), st.integers(0, 1_600), st.integers(0, 1_600))
+def test_what_is_in_so_far_is_what_would_have_been_closed(entries, closed, further):
+    windows = TopicWindows("t")
+    for found in entries:
+        windows.add(found)
+    windows.close(DAY0 + DAY + PANE * closed)
+    before = windows.trailing()
+    end = DAY0 + DAY + PANE * (closed + further)
+    ahead = windows.ahead(end)
+    sources = {seconds: windows.negative_sources(seconds, end) for seconds in TRAILING}
+    evidence = {seconds: windows.evidence(seconds, 5, end) for seconds in TRAILING}
+    assert windows.trailing() == before
+    windows.close(end)
+    assert ahead == windows.trailing()
+    assert sources == {seconds: windows.negative_sources(seconds) for seconds in TRAILING}
+    assert evidence == {seconds: windows.evidence(seconds, 5) for seconds in TRAILING}
+
+
 @given(st.data())
 def test_trailing_windows_are_the_sums_of_their_entries_late_ones_too(data):
     entries = data.draw(entry_lists())
