@@ -1,8 +1,7 @@
-"""What makes a model's labels and confidence mean what they say, fitted on held-out rows. Pure.
+"""One temperature that makes a model's confidence mean what it says. Pure.
 
-Offsets of the classes, so that each label is given as often as it is true: what is counted are
-labels. Then one temperature (Guo et al., On calibration of modern neural networks, 2017), by which
-logits are divided; it leaves every label as it is.
+Guo et al., On calibration of modern neural networks (2017): logits divided by a temperature fitted
+on held-out rows. The order of the classes stays, and so does every label.
 """
 
 from __future__ import annotations
@@ -16,12 +15,6 @@ from model.metrics import Floats, Labels
 
 LOWEST, HIGHEST = 0.05, 20.0
 """Where a temperature is looked for. Rows that are all answered rightly would have it at 0."""
-
-ENOUGH = 200
-"""Rows that offsets are fitted on, at least: fewer leave a class's share open by a seventh."""
-
-ROUNDS, RATE, SLOWER = 300, 0.3, 0.985
-"""Of fitting offsets: how often they are moved, and how far, less each time."""
 
 STEPS = 60
 """Halvings of the range: more than a float can tell apart."""
@@ -71,37 +64,6 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
         else:
             high = middle
     return math.exp((low + high) / 2)
-
-
-def fit_offsets(logits: Floats, labels: Labels) -> Floats:
-    """What to add to each class's logit, (classes,), for labels to be given as often as they occur.
-
-    The mean is 0. Where no offsets do so exactly, those that come nearest of the tried. All are 0
-    when too few rows are labelled to tell.
-
-    Args:
-        logits: (rows, classes).
-        labels: indices; rows labelled ``UNKNOWN`` are left out.
-    """
-    labelled = labels != UNKNOWN
-    logits, labels = logits[labelled].astype(np.float64), labels[labelled]
-    classes = logits.shape[1]
-    best = offsets = np.zeros(classes)
-    if len(labels) < ENOUGH:
-        return best
-    wanted = np.bincount(labels, minlength=classes)
-    nearest = math.inf
-    for done in range(ROUNDS):
-        given = np.bincount((logits + offsets).argmax(1), minlength=classes)
-        missed = int(np.abs(given - wanted).sum())
-        if missed < nearest:
-            best, nearest = offsets, missed
-        if missed == 0:
-            break
-        # A class that nothing is given, or that does not occur, counts as half a row.
-        moved = offsets + RATE * SLOWER**done * np.log((wanted + 0.5) / (given + 0.5))
-        offsets = moved - moved.mean()
-    return best
 
 
 def _slope(logits: Floats, labels: Labels, temperature: float) -> float:

@@ -24,7 +24,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list
 from transformers import (
@@ -36,10 +35,9 @@ from transformers import (
 )
 
 from model.augment import varied
-from model.calibrate import fit_offsets
 from model.dataset import UNKNOWN, DatasetError, Example, write_examples
 from model.encoding import Tokenized
-from model.loss import measure, predict, report
+from model.loss import measure, report
 from model.network import TwoHeadClassifier
 from model.processes import processes, usual_workers
 from model.recipe import default_backbone, default_data, own_data, versions
@@ -207,10 +205,9 @@ def train(
         if settings.method != "full":
             final = final.merge_and_unload()
         final.eval()
-        pad = tokenizer.pad_token_id or 0
-        balance(final, Tokenized(dev, tokenizer, settings.max_tokens), pad)
         final.save_pretrained(out)
         tokenizer.save_pretrained(out)
+        pad = tokenizer.pad_token_id or 0
         metrics = {
             "minutes": round((time.monotonic() - started) / 60, 1),
             "dev": trainer.history,
@@ -221,14 +218,6 @@ def train(
             print(f"\n{name}\n{report(final, check, pad)}")
     [metrics] = broadcast_object_list([metrics])
     return metrics
-
-
-def balance(network: Any, dev: Tokenized, pad: int) -> None:
-    """Shift the sentiments so that each is given as often as it is true in the dev part."""
-    labels = np.array([example.sentiment for example in dev.examples])
-    offsets = fit_offsets(predict(network, dev, pad)[0], labels)
-    with torch.no_grad():
-        network.sentiment.bias += torch.from_numpy(offsets).to(network.sentiment.bias)
 
 
 def _to_resume(out: Path, described: dict[str, Any]) -> Path:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from alerts.erasure import document_digest
 from alerts.preliminary import Preliminary
 from alerts.records import Alert
 from alerts.spikes import Counts, Sources
@@ -60,6 +61,17 @@ def test_it_is_stored_and_taken_up_again() -> None:
     assert again.due == end
     again.restore(None)
     assert again.told is None
+
+
+def test_what_is_forgotten_goes_from_it() -> None:
+    made = detector()
+    told = Preliminary(made)
+    assert not told.erase({document_digest("1")})
+    foresee(told, quiet(made), held(20))
+    assert told.erase({document_digest("1")})
+    assert told.told is not None
+    assert [item.id for item in told.told.evidence] == ["0", "2", "3", "4"]
+    assert not told.erase({document_digest("1")})
 
 
 def test_its_sentence_says_that_it_is_preliminary_and_that_it_is_withdrawn() -> None:

@@ -5,14 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.calibrate import (
-    HIGHEST,
-    LOWEST,
-    apply_temperature,
-    fit_offsets,
-    fit_temperature,
-    log_loss,
-)
+from model.calibrate import HIGHEST, LOWEST, apply_temperature, fit_temperature, log_loss
 from model.dataset import UNKNOWN
 from model.metrics import calibration_error
 
@@ -59,27 +52,6 @@ def test_probabilities_add_up_however_large_the_logits(
     found = apply_temperature(np.array(logits), temperature)
     assert found.sum(1) == pytest.approx(1)
     assert ((found >= 0) & (found <= 1)).all()
-
-
-@given(st.integers(0, 1_000), st.floats(-2, 2))
-def test_labels_are_given_as_often_as_they_occur(seed: int, lean: float) -> None:
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, 400)
-    logits = rng.normal(0, 1, (400, 3)) + 2 * np.eye(3)[labels] + [lean, 0, 0]
-    balanced = logits + fit_offsets(logits, labels)
-    given_to = np.bincount(balanced.argmax(1), minlength=3)
-    assert np.abs(given_to - np.bincount(labels, minlength=3)).max() <= 4
-
-
-def test_what_is_balanced_stays_as_it_is() -> None:
-    logits = np.tile(np.eye(3) * 4, (100, 1))
-    assert not fit_offsets(logits, np.tile([0, 1, 2], 100)).any()
-    assert not fit_offsets(logits, np.tile([1, 2, 0], 100)).any()
-    assert not fit_offsets(logits, np.full(300, UNKNOWN)).any()
-
-
-def test_few_rows_do_not_tell_how_often_a_label_is_true() -> None:
-    assert not fit_offsets(np.eye(3), np.array([0, 0, 0])).any()
 
 
 def test_log_loss_by_hand() -> None:
