@@ -1,6 +1,8 @@
 """The Kafka topics: made by ``barograph topics create``, before any worker starts.
 
-Faust makes the changelog topics of its tables itself.
+Those that keep the worker's tables are among them. Faust would make them as well, but of two
+workers that start together the one that shares out the partitions may not know them yet: it leaves
+them out, and what the tables hold is lost to whoever takes the partitions over.
 """
 
 from __future__ import annotations
@@ -31,10 +33,14 @@ class Spec:
     name: str
     partitions: int
     retention_hours: int
+    compacted: bool = False
+    """keeps the newest record of each key for ever"""
 
     @property
     def configs(self) -> dict[str, str]:
         """Kafka's settings of the topic."""
+        if self.compacted:
+            return {"cleanup.policy": "compact"}
         return {
             "cleanup.policy": "delete",
             "retention.ms": str(self.retention_hours * HOUR * 1000),
@@ -74,6 +80,14 @@ def specs(kafka: KafkaSettings) -> list[Spec]:
     ]
 
 
+def tables(kafka: KafkaSettings) -> list[Spec]:
+    """Where Faust keeps the tables of ``stream.topology``; the names are its own."""
+    return [
+        Spec(f"{kafka.app_id}-{kafka.app_id}-{name}-changelog", kafka.partitions, 0, compacted=True)
+        for name in ("panes", "states")
+    ]
+
+
 def create(settings: Settings) -> list[str]:
     """Make the topics that are missing, and wait until they can be used.
 
@@ -85,7 +99,7 @@ def create(settings: Settings) -> list[str]:
         TopicError: the broker refuses one, or documents or slices exist with another number of
             partitions than the settings say: an entity would move to another worker's table.
     """
-    wanted = specs(settings.kafka)
+    wanted = [*specs(settings.kafka), *tables(settings.kafka)]
     with admin(settings.kafka) as client:
         existing = _partitions(client, wanted)
         _check(settings.kafka, existing)

@@ -4,7 +4,7 @@ import pytest
 
 from stream.broker import free_port
 from stream.settings import Settings
-from stream.topics import BrokerUnreachable, TopicError, create, describe, require
+from stream.topics import BrokerUnreachable, TopicError, create, describe, require, tables
 from tests.conftest import settings_for
 
 
@@ -15,6 +15,7 @@ def with_kafka(settings: Settings, **changes) -> Settings:
 
 def test_all_topics_are_made_once(broker_settings):
     names = list(broker_settings.kafka.topics.model_dump().values())
+    names += [spec.name for spec in tables(broker_settings.kafka)]
     assert sorted(create(broker_settings)) == sorted(names)
     assert create(broker_settings) == []
     require(broker_settings.kafka.bootstrap, *names)
