@@ -1,6 +1,8 @@
 """The Kafka topics: made by ``barograph topics create``, before any worker starts.
 
-Faust makes the changelog topics of its tables itself, with ``TABLE_CONFIGS``.
+Those that keep the worker's tables are among them. Faust would make them as well, but of two
+workers that start together the one that shares out the partitions may not know them yet: it leaves
+them out, and what the tables hold is lost to whoever takes the partitions over.
 """
 
 from __future__ import annotations
@@ -46,18 +48,21 @@ class Spec:
 
     name: str
     partitions: int
-    retention: timedelta
+    retention: timedelta | None
+    """how long messages are kept; None is for ever, the newest of each key alone"""
     compacted: bool = False
     """whether in the end the newest message of each key is kept alone"""
 
     @property
     def retention_hours(self) -> int:
-        """How long messages are kept, in whole hours."""
-        return self.retention // timedelta(hours=1)
+        """How long messages are kept, in whole hours; 0 is for ever."""
+        return 0 if self.retention is None else self.retention // timedelta(hours=1)
 
     @property
     def configs(self) -> dict[str, str]:
         """Kafka's settings of the topic."""
+        if self.retention is None:
+            return {"cleanup.policy": "compact", **TABLE_CONFIGS}
         kept = self.retention // timedelta(milliseconds=1)
         configs = {
             "cleanup.policy": "compact,delete" if self.compacted else "delete",
@@ -111,9 +116,16 @@ def tables(kafka: KafkaSettings) -> dict[str, str]:
     return {name: f"{kafka.app_id}-{name}" for name in ("panes", "states")}
 
 
-def changelogs(kafka: KafkaSettings) -> list[str]:
-    """The topics that Faust keeps the worker's tables on."""
-    return [f"{kafka.app_id}-{table}-changelog" for table in tables(kafka).values()]
+def changelogs(kafka: KafkaSettings) -> list[Spec]:
+    """The topics that Faust keeps the worker's tables on; the names are its own."""
+    return [
+        Spec(f"{kafka.app_id}-{table}-changelog", kafka.partitions, None, compacted=True)
+        for table in tables(kafka).values()
+    ]
+
+
+def _all(settings: Settings) -> list[Spec]:
+    return [*specs(settings.kafka, settings.retention.topics), *changelogs(settings.kafka)]
 
 
 def create(settings: Settings) -> list[str]:
@@ -127,7 +139,7 @@ def create(settings: Settings) -> list[str]:
         TopicError: the broker refuses one, or documents or slices exist with another number of
             partitions than the settings say: an entity would move to another worker's table.
     """
-    wanted = specs(settings.kafka, settings.retention.topics)
+    wanted = _all(settings)
     with admin(settings.kafka) as client:
         existing = _partitions(client, wanted)
         _check(settings.kafka, existing)
@@ -170,8 +182,7 @@ def adjust(settings: Settings) -> list[str]:
         BrokerUnreachable: no broker answers.
         TopicError: the broker refuses.
     """
-    wanted = {spec.name: spec.configs for spec in specs(settings.kafka, settings.retention.topics)}
-    wanted |= dict.fromkeys(changelogs(settings.kafka), TABLE_CONFIGS)
+    wanted = {spec.name: spec.configs for spec in _all(settings)}
     with admin(settings.kafka) as client:
         found = [topic["name"] for topic in client.describe_topics(list(wanted)) if _usable(topic)]
         changes: dict[str, dict[str, tuple[str, str]]] = {}

@@ -156,7 +156,7 @@ def test_kafka_drops_the_older_messages_of_an_alert(kafka_settings: Settings) ->
 
 def test_the_tables_of_a_worker_show_it_no_more(kafka: servers.Kafka, tmp_path: Path) -> None:
     settings = settings_for(kafka.bootstrap)
-    panes = changelogs(settings.kafka)[0]
+    panes = changelogs(settings.kafka)[0].name
 
     def kept() -> str:
         """The newest records of the panes."""

@@ -4,7 +4,15 @@ import pytest
 
 from stream.broker import free_port
 from stream.settings import Settings, load
-from stream.topics import BrokerUnreachable, TopicError, adjust, create, describe, require
+from stream.topics import (
+    BrokerUnreachable,
+    TopicError,
+    adjust,
+    changelogs,
+    create,
+    describe,
+    require,
+)
 from tests.conftest import settings_for
 from tests.servers import eventually
 
@@ -19,6 +27,7 @@ def with_kafka(settings: Settings, **changes) -> Settings:
 
 def test_all_topics_are_made_once(broker_settings):
     names = list(broker_settings.kafka.topics.model_dump().values())
+    names += [spec.name for spec in changelogs(broker_settings.kafka)]
     assert sorted(create(broker_settings)) == sorted(names)
     assert create(broker_settings) == []
     require(broker_settings.kafka.bootstrap, *names)
