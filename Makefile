@@ -26,8 +26,8 @@ help: ## list the targets
 install: $(VENV)/.light ## everything to run, in .venv
 	@echo "Installed: $(BIN)/barograph --help"
 
-run: $(VENV)/.light ## the whole monitor on this machine, with a demonstration (or FEEDS=feeds.yaml)
-	$(BIN)/barograph up $(if $(FEEDS),--feeds $(FEEDS),--demo)
+run: $(VENV)/.light ## the whole monitor on this machine, with a demonstration (or FEEDS=feeds.yaml CONFIG=settings.yaml)
+	$(BIN)/barograph up $(if $(FEEDS),--feeds $(FEEDS),--demo) $(if $(CONFIG),--config $(CONFIG))
 
 test: $(VENV)/.test $(KAFKA_JARS)/.jars $(HELM) $(TRAIN_VENV)/.train ## all tests, with real servers (PYTEST_ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

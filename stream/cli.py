@@ -25,7 +25,7 @@ from stream import (
     feedback_commands,
     token_commands,
 )
-from stream.commands import Config, Failure
+from stream.commands import Config, Failure, counted
 from stream.settings import Settings, SettingsError, load
 
 app = typer.Typer(
@@ -358,7 +358,8 @@ def watchlist_check(file: Annotated[Path, typer.Argument(help="Watchlist YAML.")
 
     watchlist = load(file)
     found = collisions(watchlist)
-    print("\n".join([*found, f"{len(watchlist.entries)} entries, {len(found)} remarks"]))
+    entries = counted(len(watchlist.entries), "entry", "entries")
+    print("\n".join([*found, f"{entries}, {counted(len(found), 'remark')}"]))
 
 
 @letters_app.command("list")
