@@ -74,7 +74,7 @@ def retry(
 
 
 @app.command("test", epilog="Example: barograph deliveries test risk-desk")
-def test_(
+def attempt(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[TARGET]...", help="Names; none: all targets.")
     ] = None,
