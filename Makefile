@@ -8,6 +8,7 @@ KAFKA_JARS := build/kafka
 HELM := build/helm
 HELM_VERSION := v3.18.6
 PYTEST_ARGS ?=
+UPGRADE ?= --upgrade
 TRAIN_ARGS ?=
 DATA ?= ../shared/data
 HELD_OUT = $(addprefix $(DATA)/,twitter_financial_sentiment/valid_clean.jsonl.gz \
@@ -26,8 +27,8 @@ help: ## list the targets
 install: $(VENV)/.light ## everything to run, in .venv
 	@echo "Installed: $(BIN)/barograph --help"
 
-run: $(VENV)/.light ## the whole monitor on this machine, with a demonstration (or FEEDS=feeds.yaml)
-	$(BIN)/barograph up $(if $(FEEDS),--feeds $(FEEDS),--demo)
+run: $(VENV)/.light ## the whole monitor on this machine, with a demonstration (or FEEDS=feeds.yaml CONFIG=settings.yaml)
+	$(BIN)/barograph up $(if $(FEEDS),--feeds $(FEEDS),--demo) $(if $(CONFIG),--config $(CONFIG))
 
 test: $(VENV)/.test $(KAFKA_JARS)/.jars $(HELM) $(TRAIN_VENV)/.train ## all tests, with real servers (PYTEST_ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -53,10 +54,10 @@ train: $(TRAIN_VENV)/.train ## train the classifier anew and export it (brings t
 	  --drop-label mixed --json benchmarks/results/model.json
 	$(TRAIN_VENV)/bin/python -m model.card model/weights benchmarks/results/model.json
 
-lock: $(UV) ## resolve the dependencies anew into requirements/
+lock: $(UV) ## resolve the dependencies anew into requirements/ (UPGRADE= keeps the versions there are)
 	index=$$($(PYTHON) -m pip config get global.index-url 2>/dev/null) && \
 	  export UV_DEFAULT_INDEX="$$index"; \
-	lock="$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
+	lock="$(UV) pip compile --quiet $(UPGRADE) --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate pyproject.toml"; \
 	$$lock -o requirements/light.txt && \
 	$$lock -c requirements/light.txt --extra test --extra dev -o requirements/test.txt && \

@@ -226,7 +226,7 @@ def _attempt(
     engine: Engine, target: WebhookTarget, delivery: Delivery, client: httpx.Client, now: datetime
 ) -> bool:
     """Send once and write down how it went; whether it was taken."""
-    status, error, wait = _send(target, delivery, client, now)
+    status, error, wait = send(target, delivery, client, now)
     if status is not None and 200 <= status < 300:
         _settle(engine, delivery, now, "delivered", now, None, status)
         return True
@@ -250,10 +250,14 @@ def _attempt(
     return False
 
 
-def _send(
+def send(
     target: WebhookTarget, delivery: Delivery, client: httpx.Client, now: datetime
 ) -> tuple[int | None, str | None, timedelta | None]:
-    """The status answered, or None; what went wrong; the wait asked for."""
+    """Post a message once, signed and in the target's format.
+
+    Returns:
+        The status answered, or None; what went wrong, if anything; the wait asked for.
+    """
     content = render(target.format, delivery.payload).encode()
     headers = signed_headers(delivery.id, now, content, target.secrets, target.signature)
     try:

@@ -1,6 +1,6 @@
 """``make bench``: run all benchmarks, each of which writes its figures to ``results/``."""
 
-from benchmarks import calibration, delivery, novelty, spikes, spine, watchlist
+from benchmarks import calibration, delivery, novelty, sizes, spikes, spine, watchlist
 
 if __name__ == "__main__":
     spine.main()
@@ -9,3 +9,4 @@ if __name__ == "__main__":
     calibration.main([])
     novelty.main([])
     watchlist.main()
+    sizes.main()

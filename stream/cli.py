@@ -26,7 +26,7 @@ from stream import (
     forget_commands,
     token_commands,
 )
-from stream.commands import Config, Failure, database
+from stream.commands import Config, Failure, counted, database
 from stream.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
@@ -378,7 +378,8 @@ def watchlist_check(file: Annotated[Path, typer.Argument(help="Watchlist YAML.")
 
     watchlist = load(file)
     found = collisions(watchlist)
-    print("\n".join([*found, f"{len(watchlist.entries)} entries, {len(found)} remarks"]))
+    entries = counted(len(watchlist.entries), "entry", "entries")
+    print("\n".join([*found, f"{entries}, {counted(len(found), 'remark')}"]))
 
 
 @letters_app.command("list")

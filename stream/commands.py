@@ -23,6 +23,11 @@ class Failure(Exception):
     """A command could not do what it was asked; its message is one line for the user."""
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number and what is counted: ``1 feed``, ``2 feeds``, ``2 entries``."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 @contextlib.contextmanager
 def database(settings: Settings) -> Iterator[Engine]:
     """The database of the settings, for one command, which it must be ready for.

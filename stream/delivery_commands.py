@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from stream.commands import Config, Failure, database
-from stream.settings import load
+from stream.commands import Config, Failure, counted, database
+from stream.settings import SettingsError, load
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks sent, waiting, or given up.")
 
@@ -71,3 +71,32 @@ def retry(
     refused = sum(result.refused is not None for result in results)
     if refused:
         raise Failure(f"{refused} of {len(results)} are not sent again, see above")
+
+
+@app.command("test", epilog="Example: barograph deliveries test risk-desk")
+def attempt(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[TARGET]...", help="Names; none: all targets.")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Send targets a signed test message, once, and say what they answer; nothing is stored."""
+    from alerts.outbox import open_client
+    from alerts.trial import try_target
+
+    delivery = load(config).delivery
+    targets = {target.name: target for target in delivery.targets}
+    if not targets:
+        raise SettingsError("delivery.targets names no target: see docs/operating.md")
+    if unknown := [name for name in names or () if name not in targets]:
+        raise SettingsError(f"no target {unknown[0]}: there are {', '.join(targets)}")
+    failed = 0
+    with open_client() as client:
+        for name in names or targets:
+            taken, answer = try_target(
+                targets[name], delivery.dashboard_url, client, datetime.now(UTC)
+            )
+            failed += not taken
+            print(f"{name}  {'taken' if taken else 'not taken'}: {answer}")
+    if failed:
+        raise Failure(f"{counted(failed, 'target')} did not take the message")

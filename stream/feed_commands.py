@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stream.commands import Config, Failure
+from stream.commands import Config, Failure, counted
 from stream.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="Documents from feeds.")
@@ -59,9 +59,11 @@ def check(
                 failed += 1
                 print(f"feed {trial.feed}: {trial.error}")
             else:
-                print(f"feed {trial.feed}: {trial.documents} documents  {trial.newest}".rstrip())
+                read = counted(trial.documents, "document")
+                print(f"feed {trial.feed}: {read}  {trial.newest}".rstrip())
             for reason in trial.bad[:5]:
                 print(f"feed {trial.feed}: not a document: {reason}")
     if listing.problems or failed:
-        raise Failure(f"{len(listing.problems)} problems in {feeds}, {failed} feeds cannot be read")
-    print(f"{len(listing.feeds)} feeds, no problem in {feeds}")
+        problems, unread = counted(len(listing.problems), "problem"), counted(failed, "feed")
+        raise Failure(f"{problems} in {feeds}, {unread} cannot be read")
+    print(f"{counted(len(listing.feeds), 'feed')}, no problem in {feeds}")

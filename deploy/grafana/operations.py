@@ -52,6 +52,7 @@ def operations() -> Dashboard:
     _overview(made)
     _flow(made)
     _input(made)
+    _feeds(made)
     _recording(made)
     _model(made)
     _resources(made)
@@ -140,6 +141,51 @@ def _input(made: Dashboard) -> None:
             "Surprise at a source's silence, the 10 highest",
             ("topk(10, max by (source) (barograph_source_silence_surprise))", "{{source}}"),
         ).height(10)
+    )
+
+
+def _feeds(made: Dashboard) -> None:
+    made.with_row(Row("Feeds"))
+    age = "time() - max by (feed) (barograph_feed_last_success_timestamp_seconds)"
+    made.with_panel(
+        lines(
+            "Documents by feed",
+            (rate("barograph_feed_documents_total", "feed"), "{{feed}}"),
+            unit="reqps",
+            text="Acknowledged by Kafka.",
+        )
+    )
+    made.with_panel(
+        bars(
+            "Failures by feed",
+            (f"{gained('barograph_feed_errors_total', 'feed', 'kind')} > 0", "{{feed}} {{kind}}"),
+            text="Readings that failed, and items that are no document.",
+        )
+    )
+    made.with_panel(
+        lines(
+            "Since the last reading without an error",
+            (age, "{{feed}}"),
+            unit="s",
+            text="Rises where a feed fails. One that works and has nothing new stays low.",
+        ).height(10)
+    )
+
+    def in_an_hour(metric: str) -> str:
+        return f"sum by (feed) (increase({metric}[1h]))"
+
+    made.with_panel(
+        listing(
+            "Feeds, the last hour",
+            ("last read", age),
+            ("documents", in_an_hour("barograph_feed_documents_total")),
+            ("known before", in_an_hour("barograph_feed_repeated_total")),
+            ("failures", in_an_hour("barograph_feed_errors_total")),
+            ("gone", "max by (feed) (barograph_feed_stopped)"),
+            key="feed",
+            units={"last read": "s"},
+            text="Gone: its server said 410, and it is not asked again.",
+        )
     )
 
 

@@ -7,12 +7,11 @@ import csv
 import io
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Literal, cast
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import Field
 
-from stream.feeds.base import Batch, Cursor, Duration, Item, Source, SourceError
+from stream.feeds.base import Batch, Beside, Cursor, Duration, Item, Source, SourceError
 from stream.feeds.mapping import MappedOptions, mapped, mapped_json
 from stream.feeds.tail import Lines, Position, end_of, new_lines
 from stream.rows import source_of
@@ -21,16 +20,10 @@ LONGEST_ROW = 1_000_000
 """Bytes of a row of CSV after which its quotes are taken to be wrong."""
 
 
-def _beside(path: Path, info: ValidationInfo) -> Path:
-    """A relative path is relative to the feeds file."""
-    folder = (info.context or {}).get("folder")
-    return path if folder is None else Path(folder) / path
-
-
 class FileOptions(MappedOptions):
     """A feed of ``type: file``."""
 
-    path: Annotated[Path, AfterValidator(_beside)]
+    path: Beside
     format: Literal["jsonl", "csv"] | None = None
     """default: as the name ends"""
     begin: Literal["start", "end"] = "start"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from stream.feeds.base import FeedOptions, Source
 from stream.feeds.registry import UnknownType, names, source_class
@@ -71,7 +72,7 @@ def read_feeds(path: Path) -> Listing:
         raise FeedsError(f"{path}: unknown key {unknown[0]}; the file has one key, feeds")
     if not values["feeds"]:
         raise FeedsError(f"{path}: the list feeds is empty")
-    return _listed(values["feeds"], _lines(tree), path.parent)
+    return _listed(values["feeds"], _entries(tree), path.parent)
 
 
 def usable_feeds(path: Path) -> list[Feed]:
@@ -88,20 +89,29 @@ def usable_feeds(path: Path) -> list[Feed]:
     return list(listing.feeds)
 
 
-def _lines(tree: yaml.MappingNode) -> list[int]:
-    """The line of each entry, from 1."""
+def _entries(tree: yaml.MappingNode) -> list[yaml.Node]:
+    """Each entry as it is written."""
     for key, value in tree.value:
         if key.value == "feeds":
-            return [node.start_mark.line + 1 for node in value.value]
+            return list(value.value)
     return []
 
 
-def _listed(entries: list[Any], lines: list[int], folder: Path) -> Listing:
+def _twice(node: yaml.Node) -> Iterator[str]:
+    """Keys that a mapping, or one in it, has more than once: YAML takes the last in silence."""
+    if isinstance(node, yaml.MappingNode):
+        counts = Counter(str(key.value) for key, _ in node.value)
+        yield from (key for key, count in counts.items() if count > 1)
+        for _, value in node.value:
+            yield from _twice(value)
+
+
+def _listed(entries: list[Any], nodes: list[yaml.Node], folder: Path) -> Listing:
     feeds: list[Feed] = []
     problems: list[Problem] = []
     first: dict[str, int] = {}
-    for number, (entry, line) in enumerate(zip(entries, lines, strict=True), start=1):
-        name = f"feed {number}"
+    for number, (entry, node) in enumerate(zip(entries, nodes, strict=True), start=1):
+        name, line = f"feed {number}", node.start_mark.line + 1
         if not isinstance(entry, dict):
             problems.append(Problem(line, name, "must be a mapping with id, type and source"))
             continue
@@ -113,7 +123,8 @@ def _listed(entries: list[Any], lines: list[int], folder: Path) -> Listing:
                 problems.append(Problem(line, name, taken))
                 continue
             first[identity] = line
-        found = _feed(entry, folder)
+        twice = [f"key {key} is there twice; leave one out" for key in _twice(node)]
+        found = twice or _feed(entry, folder)
         if isinstance(found, Feed):
             feeds.append(found)
         else:
@@ -132,17 +143,27 @@ def _feed(entry: dict[str, Any], folder: Path) -> Feed | list[str]:
     except UnknownType as error:
         return [str(error)]
     except ValidationError as error:
-        known = source.Options.model_fields
-        return [_reason(dict(found), sorted(known)) for found in error.errors(include_url=False)]
+        return [_reason(dict(found), source.Options) for found in error.errors(include_url=False)]
     return list(options.problems()) or Feed(options, source)
 
 
-def _reason(error: dict[str, Any], known: list[str]) -> str:
+def _takes(options: type[BaseModel], place: Sequence[Any]) -> str:
+    """The keys that may stand where one is unknown, which is in the model at ``place``."""
+    model: Any = options
+    for name in place:
+        field = getattr(model, "model_fields", {}).get(name)
+        parts = () if field is None else (field.annotation, *get_args(field.annotation))
+        model = next((part for part in parts if hasattr(part, "model_fields")), None)
+    keys = ", ".join(sorted(getattr(model, "model_fields", ())))
+    return f"{place[0] if place else 'this type'} takes {keys}" if keys else "leave it out"
+
+
+def _reason(error: dict[str, Any], options: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "missing":
         return f"{where} is missing; add it"
     if error["type"] == "extra_forbidden":
-        return f"unknown key {where}; this type takes {', '.join(known)}"
+        return f"unknown key {where}; {_takes(options, error['loc'][:-1])}"
     if error["loc"] == ("id",) and error["type"] == "string_pattern_mismatch":
         return "id: use 1 to 64 letters, digits, dots, dashes and underscores"
     if error["loc"] == ("lang",):

@@ -274,6 +274,15 @@ def test_the_guide_makes_every_secret_and_names_every_other_variable() -> None:
         check_command(line.split())
 
 
+def test_images_of_a_release_are_pinned_by_digest() -> None:
+    for name, service in SERVICES.items():
+        if name in OURS:
+            continue
+        image, _, digest = service["image"].partition("@")
+        released = re.search(r":v?\d+\.\d+\.\d+$", image)
+        assert bool(released) == bool(re.fullmatch("sha256:[0-9a-f]{64}", digest)), image
+
+
 def test_compose_without_secrets_does_not_start() -> None:
     with pytest.raises(KeyError):
         interpolated(str(OURS["desk"]["environment"]["BAROGRAPH_DATABASE_URL"]), {})

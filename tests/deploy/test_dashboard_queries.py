@@ -20,11 +20,15 @@ from alerts.settings import DeliverySettings, WebhookTarget
 from stream.clients import producer
 from stream.demo import WATCHLIST, documents
 from stream.settings import WorkerSettings
+from stream.topics import create
 from tests import servers
 from tests.conftest import settings_for
 from tests.deploy.boards import Query, queries, variables
+from tests.integration.test_feeds import Process
 from tests.pipeline import Pipeline
 from tests.servers import ROOT, eventually
+from tests.stream.feeds.test_rss import item, rss
+from tests.stream.feeds.web import web_server
 
 pytestmark = pytest.mark.server
 
@@ -68,7 +72,7 @@ class Live:
         ]
 
 
-def configuration(pipeline: Pipeline) -> str:
+def configuration(pipeline: Pipeline, feed_port: int) -> str:
     """The one that is deployed, with the ports of these processes, and quicker."""
     made = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
     made["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
@@ -76,11 +80,40 @@ def configuration(pipeline: Pipeline) -> str:
     for job in made["scrape_configs"]:
         name = job["job_name"].removeprefix("barograph-")
         job["static_configs"] = [{"targets": [pipeline.url(name).removeprefix("http://")]}]
+    # As the lines say that are commented out there.
+    made["scrape_configs"].append(
+        {
+            "job_name": "barograph-feed",
+            "static_configs": [{"targets": [f"127.0.0.1:{feed_port}"]}],
+        }
+    )
     return yaml.safe_dump(made)
 
 
 @pytest.fixture(scope="module")
-def live(kafka: servers.Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def feeds(kafka: servers.Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A feed that is read and one that fails, to topics of their own: they are no part of it."""
+    settings = settings_for(kafka.bootstrap)
+    create(settings)
+    with web_server() as web:
+        web.answer("/wire", rss(item(2), item(1)))
+        common = {"type": "rss", "internal": True, "interval": 1}
+        process = Process(
+            tmp_path_factory.mktemp("feeds"),
+            settings,
+            {"id": "wire", "url": f"{web.url}/wire", **common},
+            {"id": "down", "url": f"{web.url}/none", **common},
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def live(
+    kafka: servers.Kafka, feeds: Process, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
     """Worker, recorder and desk on the demonstration's stream, which ends in an alert."""
     folder = tmp_path_factory.mktemp("dashboards")
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
@@ -95,7 +128,7 @@ def live(kafka: servers.Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iter
         )
         with Pipeline(settings, folder, ("worker", "recorder", "desk")) as pipeline:
             rules = {"rules.yml": (PROMETHEUS / "rules.yml").read_text()}
-            config = configuration(pipeline)
+            config = configuration(pipeline, feeds.port)
             with servers.prometheus(config, folder / "prometheus", rules) as url:
                 watching = Live(url, {"__rate_interval": "30s", "window": "1h"})
                 # All counters are seen before they count: a rate wants two values.

@@ -12,8 +12,10 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import prometheus
 from grafana_foundation_sdk.models.dashboard import Dashboard
+from prometheus_client import CollectorRegistry
 
 from deploy.grafana.__main__ import DASHBOARDS, text_of
+from stream.feeds.metrics import FeedMetrics
 from stream.metrics import Metrics
 from tests.deploy.boards import FILES, GRAFANA, board, queries, variables
 from tests.servers import ROOT
@@ -70,10 +72,13 @@ def test_every_series_is_recorded_by_a_rule_or_documented() -> None:
             assert known, f"{name} of {query} is not in docs/operating.md"
 
 
-def test_every_series_of_the_worker_is_on_a_dashboard() -> None:
+@pytest.mark.parametrize(
+    "registry", [Metrics().registry, FeedMetrics([]).registry], ids=["worker", "feed"]
+)
+def test_every_series_is_on_a_dashboard(registry: CollectorRegistry) -> None:
     shown = " ".join(query.expression for query in queries())
     shown += " ".join(rule["expr"] for group in RULES["groups"] for rule in group["rules"])
-    for family in Metrics().registry.collect():
+    for family in registry.collect():
         assert re.search(rf"\b{family.name}(_total|_bucket)?\b", shown), family.name
 
 

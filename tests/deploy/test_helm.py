@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from stream import watchlist
+from stream.feeds.listing import usable_feeds
 from stream.settings import HttpSettings, load
 from tests.alerts.test_rules import check
 from tests.deploy.commands import check_command
@@ -48,8 +49,14 @@ ALL = (
     "extraVolumeMounts[0].mountPath=/etc/kafka",
     "autoscaling.triggerMetadata.tls=enable",
     "autoscaling.authenticationRef=kafka",
+    "feeds[0].id=wire",
+    "feeds[0].type=rss",
+    "feeds[0].url=https://wire.example/markets.xml",
+    "feed.storage.storageClass=fast",
 )
-COMPONENTS = {"worker": 9101, "recorder": 9102, "desk": 8080}
+OTHERS: dict[str, set[int]] = {"worker": set(), "feed": {80, 443}}
+"""Ports that a component connects to besides Kafka and DNS, where they are not SQL and webhooks."""
+COMPONENTS = {"worker": 9101, "recorder": 9102, "desk": 8080, "feed": 9103}
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -97,6 +104,12 @@ def pods(made: dict[tuple[str, str], Any]) -> Iterator[tuple[str, Any]]:
             yield name.rpartition("-")[2], found["spec"]["template"]["spec"]
 
 
+def components(made: dict[tuple[str, str], Any]) -> dict[str, int]:
+    """The components that run, and their ports: the feed's where there are feeds."""
+    feeds = "feeds.yaml" in made["ConfigMap", "demo-barograph"]["data"]
+    return {name: port for name, port in COMPONENTS.items() if feeds or name != "feed"}
+
+
 def kinds(made: dict[tuple[str, str], Any]) -> set[str]:
     return {kind for kind, _ in made}
 
@@ -112,8 +125,8 @@ def test_kubernetes_takes_every_object(rendered: Any) -> None:
             continue  # of others; their forms are checked below
         kubernetes_validate.validate(found, KUBERNETES, strict=True)
         assert kind in {
-            *("ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"),
-            "StatefulSet",
+            *("ConfigMap", "Deployment", "NetworkPolicy", "PersistentVolumeClaim"),
+            *("PodDisruptionBudget", "Service", "StatefulSet"),
         }
 
 
@@ -127,11 +140,11 @@ def test_what_the_cluster_must_bring_is_asked_for_only_when_wanted(
 
 def test_each_component_runs_a_command_that_is_one(rendered: Any) -> None:
     found = dict(pods(rendered))
-    assert set(found) == set(COMPONENTS)
+    assert set(found) == set(components(rendered))
     for component, pod in found.items():
         (container,) = pod["containers"]
         assert "command" not in container  # the image's entry point is barograph
-        assert check_command(container["args"]) == component
+        assert check_command(container["args"]) == {"feed": "feed run"}.get(component, component)
 
 
 def test_settings_are_some_and_say_what_the_values_say(rendered: Any) -> None:
@@ -150,6 +163,7 @@ def test_the_mounted_settings_and_watchlist_are_right(rendered: Any, tmp_path: P
     files = rendered["ConfigMap", "demo-barograph"]["data"]
     for name, text in files.items():
         (tmp_path / name).write_text(text)
+    assert set(files) <= {"settings.yaml", "watchlist.yaml", "feeds.yaml"}
     with only({}):
         settings = load(tmp_path / "settings.yaml")
     assert settings.watchlist == Path("/etc/barograph/watchlist.yaml")
@@ -179,7 +193,7 @@ def test_ports_are_the_defaults_and_services_and_policies_open_them(rendered: An
         for rule in policy["ingress"]:
             assert rule["ports"] == [{"protocol": "TCP", "port": port}]
         reached = {rule["port"] for rule in policy["egress"][0]["ports"]}
-        assert reached == ({53, 9092} if component == "worker" else {53, 9092, 5432, 443, 9093})
+        assert reached == {53, 9092} | OTHERS.get(component, {5432, 443, 9093})
 
 
 def test_peers_are_let_in_as_the_values_say(default: Any, everything: Any) -> None:
@@ -191,9 +205,10 @@ def test_peers_are_let_in_as_the_values_say(default: Any, everything: Any) -> No
             for peer in rule.get("from", [])
         ]
 
-    assert [peers(default, name) for name in COMPONENTS] == [[], [], []]
+    assert [peers(default, name) for name in components(default)] == [[], [], []]
     assert peers(everything, "desk") == ["ingress", "monitoring"]
-    assert peers(everything, "worker") == peers(everything, "recorder") == ["monitoring"]
+    for name in ("worker", "recorder", "feed"):
+        assert peers(everything, name) == ["monitoring"]
 
 
 def test_selectors_find_the_pods_and_nothing_else(rendered: Any) -> None:
@@ -230,6 +245,51 @@ def test_pods_are_shut_in(rendered: Any) -> None:
         }
         volumes = {volume["name"] for volume in pod["volumes"]}
         assert {mount["name"] for mount in container["volumeMounts"]} == volumes
+
+
+def test_without_feeds_there_is_nothing_of_them(default: Any) -> None:
+    assert not [key for key in default if key[1].endswith("-feed")]
+    assert "feeds.yaml" not in default["ConfigMap", "demo-barograph"]["data"]
+
+
+def test_feeds_are_read_by_one_pod_that_keeps_its_state(everything: Any, tmp_path: Path) -> None:
+    spec = everything["Deployment", "demo-barograph-feed"]["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    pod = spec["template"]["spec"]
+    (container,) = pod["containers"]
+    _, _, listing, option, state = container["args"]
+    assert option == "--state"
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    claim = volumes[mounts[str(Path(state).parent)]]["persistentVolumeClaim"]["claimName"]
+    kept = everything["PersistentVolumeClaim", claim]
+    assert kept["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert kept["spec"]["storageClassName"] == "fast"
+    # What is mounted is a feeds file.
+    assert mounts[str(Path(listing).parent)] == "config"
+    files = everything["ConfigMap", "demo-barograph"]["data"]
+    (tmp_path / "feeds.yaml").write_text(files[Path(listing).name])
+    (feed,) = usable_feeds(tmp_path / "feeds.yaml")
+    assert feed.id == "wire"
+
+
+def test_changed_feeds_restart_their_pod_and_no_other(everything: Any) -> None:
+    changed = objects(*ALL, "feeds[0].interval=1m")
+    restarted = {
+        name
+        for (kind, name), found in changed.items()
+        if kind in ("Deployment", "StatefulSet")
+        and found["spec"]["template"] != everything[kind, name]["spec"]["template"]
+    }
+    assert restarted == {"demo-barograph-feed"}
+
+
+def test_a_claim_that_is_there_is_used() -> None:
+    made = objects(*ALL, "feed.storage.existingClaim=mine")
+    assert "PersistentVolumeClaim" not in kinds(made)
+    pod = made["Deployment", "demo-barograph-feed"]["spec"]["template"]["spec"]
+    claims = [volume.get("persistentVolumeClaim") for volume in pod["volumes"]]
+    assert {"claimName": "mine"} in claims
 
 
 def test_keda_adds_workers_up_to_the_number_of_partitions() -> None:
@@ -320,7 +380,8 @@ def test_jobs_have_the_names_that_rules_and_dashboards_know(everything: Any) -> 
         (rule,) = endpoint["relabelings"]
         named.add(rule["replacement"])
         assert rule["targetLabel"] == "job"
-    assert named == known
+    # Feeds are no part of every installation: the job is commented out in prometheus.yml.
+    assert named == {*known, "barograph-feed"}
 
 
 def test_the_dashboards_are_those_of_grafana(everything: Any) -> None:

@@ -7,18 +7,24 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from alerts.store import document_sums
+from stream.clients import producer
 from stream.dead_letters import list_dead_letters
+from stream.feeds.base import SourceError
 from stream.send import send
 from stream.settings import Security, Settings
+from stream.topics import create
 from stream.up import write_settings
 from tests.conftest import settings_for
+from tests.integration.test_feeds import Process
 from tests.pipeline import Pipeline
-from tests.secure import SecureKafka, authority, secure_kafka
+from tests.secure import PASSWORD, SecureKafka, authority, secure_kafka
 from tests.servers import ROOT, eventually
+from tests.stream.feeds.reading import read
 
 pytestmark = pytest.mark.server
 
@@ -101,3 +107,53 @@ def test_a_file_that_is_no_certificate_is_named(secure: SecureKafka, tmp_path: P
     done = barograph(made, tmp_path, "topics", "create")
     assert done.returncode == 2
     assert "not.pem cannot be used" in done.stderr
+
+
+def entry(made: Settings, **security: Any) -> dict[str, Any]:
+    """A feed of the topic of the scored, where no test writes but with a producer."""
+    kafka = made.kafka
+    return {
+        **{"id": "other", "type": "kafka", "begin": "start", "topic": kafka.topics.scored},
+        **{"bootstrap": kafka.bootstrap, "security": {**_given(kafka.security), **security}},
+    }
+
+
+def _given(security: Security) -> dict[str, Any]:
+    given = security.model_dump(mode="json", exclude_none=True, exclude={"password"})
+    return given | ({"password": "${OTHER_KAFKA_PASSWORD}"} if security.sasl else {})
+
+
+@pytest.mark.parametrize("how", ["PLAIN", "SCRAM-SHA-512", "certificate"])
+def test_a_feed_reads_a_kafka_that_wants_to_know_who_it_is(
+    secure: SecureKafka, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER_KAFKA_PASSWORD", PASSWORD)
+    if how == "certificate":
+        made = settings(secure.mutual, secure.with_certificate())
+    else:
+        made = settings(secure.sasl, secure.signing_in(how))
+    create(made)
+    with producer(made.kafka) as client:
+        client.send(made.kafka.topics.scored, value=b'{"text": "over TLS", "source": "other"}')
+    process = Process(tmp_path, made, entry(made))
+    try:
+        arrived = 'barograph_feed_documents_total{feed="other"}'
+        assert eventually(lambda: process.metric(arrived) == 1, 60)
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("wrong", ["password", "authority"])
+def test_a_feed_that_is_not_let_in_fails_without_telling_the_password(
+    secure: SecureKafka, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER_KAFKA_PASSWORD", "not-it" if wrong == "password" else PASSWORD)
+    made = settings(secure.sasl, secure.signing_in("SCRAM-SHA-512"))
+    more = {}
+    if wrong == "authority":
+        more["ca_file"] = str(authority(tmp_path, "other").certificate)
+    with pytest.raises(SourceError) as caught:
+        read(entry(made, **more))
+    assert caught.value.kind == "connection"
+    assert "not-it" not in str(caught.value)
+    assert PASSWORD not in str(caught.value)

@@ -37,9 +37,10 @@ def gazette(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("gazette")
 def test_every_example_is_a_feeds_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("VENDOR_TOKEN", "x")
+    monkeypatch.setenv("CRAWLER_PASSWORD", "x")
     path = tmp_path / "feeds.yaml"
     examples = blocks("yaml")
-    assert len(examples) == 9
+    assert len(examples) == 10
     for example in examples:
         path.write_text(example)
         assert read_feeds(path).problems == []

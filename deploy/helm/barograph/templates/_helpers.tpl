@@ -20,17 +20,23 @@ app.kubernetes.io/managed-by: {{ $context.Release.Service }}
 helm.sh/chart: {{ $context.Chart.Name }}-{{ $context.Chart.Version }}
 {{- end }}
 
-{{/* The port on which a component answers. */}}
-{{- define "barograph.port" -}}
-{{- get (dict "worker" "9101" "recorder" "9102" "desk" "8080") . -}}
+{{/* The components that run, with spaces between. */}}
+{{- define "barograph.components" -}}
+worker recorder desk{{ if .Values.feeds }} feed{{ end }}
 {{- end }}
 
-{{/* What the pods of all three have in common. */}}
+{{/* The port on which a component answers. */}}
+{{- define "barograph.port" -}}
+{{- get (dict "worker" "9101" "recorder" "9102" "desk" "8080" "feed" "9103") . -}}
+{{- end }}
+
+{{/* What the pods of all have in common. */}}
 {{- define "barograph.pod" -}}
 {{- $context := index . 0 -}}
 {{- $component := index . 1 -}}
 {{- $values := $context.Values -}}
 {{- $own := index $values $component -}}
+{{- $feed := eq $component "feed" -}}
 {{- $gpu := and (eq $component "worker") $values.worker.gpu.enabled -}}
 metadata:
   labels:
@@ -38,6 +44,9 @@ metadata:
   annotations:
     # Settings are read at the start; the watchlist is followed.
     barograph/settings: {{ toYaml $values.settings | sha256sum }}
+    {{- if $feed }}
+    barograph/feeds: {{ toYaml $values.feeds | sha256sum }}
+    {{- end }}
 spec:
   automountServiceAccountToken: false
   enableServiceLinks: false
@@ -56,7 +65,11 @@ spec:
     - name: {{ $component }}
       image: {{ printf "%s:%s%s" $values.image.repository (default $context.Chart.AppVersion $values.image.tag) (ternary "-gpu" "" $gpu) | quote }}
       imagePullPolicy: {{ $values.image.pullPolicy }}
+      {{- if $feed }}
+      args: [feed, run, /etc/barograph/feeds.yaml, --state, /var/lib/barograph/feeds.db]
+      {{- else }}
       args: [{{ $component | quote }}]
+      {{- end }}
       envFrom:
         - secretRef:
             name: {{ required "existingSecret is needed: see docs/deploying.md" $values.existingSecret }}
@@ -110,6 +123,9 @@ spec:
       volumeMounts:
         - {name: config, mountPath: /etc/barograph, readOnly: true}
         - {name: tmp, mountPath: /tmp}
+        {{- if $feed }}
+        - {name: state, mountPath: /var/lib/barograph}
+        {{- end }}
         {{- if $gpu }}
         - {name: model, mountPath: /models/run, readOnly: true}
         {{- end }}
@@ -121,6 +137,11 @@ spec:
       configMap: {name: {{ include "barograph.name" $context }}}
     - name: tmp
       emptyDir: {}
+    {{- if $feed }}
+    - name: state
+      persistentVolumeClaim:
+        claimName: {{ default (printf "%s-feed" (include "barograph.name" $context)) $own.storage.existingClaim }}
+    {{- end }}
     {{- if $gpu }}
     - name: model
       persistentVolumeClaim:
