@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import platform
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from model.dataset import CORPUS, UNKNOWN, Example, merge, read_examples, split, without
 
@@ -58,6 +60,19 @@ def own_data(
     rows = [row for row in rows if row.sentiment != UNKNOWN or row.topic != UNKNOWN]
     examples, dev = split(merge(rows), dev_share)
     return examples, dev, {str(path): _digest(path) for path in paths}
+
+
+def begun_from(backbone: str | None) -> dict[str, Any]:
+    """What ``run.json`` says of the backbone: its name, and of a trained one how that was made."""
+    if backbone is None:
+        return {"backbone": "multilingual-e5-small"}
+    folder = Path(backbone)
+    if not folder.is_dir():
+        return {"backbone": backbone}
+    run = folder / "run.json"
+    before = {"after": json.loads(run.read_text())} if run.exists() else {}
+    # Where it lies on this machine is nobody's business.
+    return {"backbone": folder.resolve().name, **before}
 
 
 def _digest(path: Path) -> str:

@@ -40,7 +40,7 @@ from model.encoding import Tokenized
 from model.loss import measure, report
 from model.network import TwoHeadClassifier
 from model.processes import processes, usual_workers
-from model.recipe import default_backbone, default_data, own_data, versions
+from model.recipe import begun_from, default_backbone, default_data, own_data, versions
 from model.trainer import (
     Allocate,
     Average,
@@ -337,7 +337,7 @@ def _train_as_asked(given: dict[str, Any]) -> dict[str, Any]:
     with group.main_process_first():  # The first makes the folder, the others find it.
         backbone = given["backbone"] or default_backbone(out, examples)
     about = {
-        "backbone": given["backbone"] or "multilingual-e5-small",
+        **begun_from(given["backbone"]),
         "examples": len(examples),
         "data": hashes,
         "versions": versions(),

@@ -206,7 +206,12 @@ def _recording(made: Dashboard) -> None:
         bars(
             "Webhooks by outcome",
             (gained("barograph_deliveries_total", "target", "outcome"), "{{target}} {{outcome}}"),
-            width=24,
+        )
+    )
+    made.with_panel(
+        bars(
+            "Preliminary alerts by outcome",
+            (gained("barograph_preliminary_alerts_total", "outcome"), "{{outcome}}"),
         )
     )
 
