@@ -37,7 +37,7 @@ from stream.settings import Settings, load
 from stream.topics import adjust, create
 
 START_SECONDS = 90.0
-ALERT_SECONDS = 120.0
+ALERT_SECONDS = 300.0
 STOP_SECONDS = 15.0
 POLL = 0.2
 

@@ -27,7 +27,7 @@ from tests.servers import ROOT, eventually
 BLOCK = re.compile(
     r"(?:^<!-- (?P<mark>.*?) -->\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S
 )
-START_SECONDS = 240.0
+START_SECONDS = 420.0
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def feed() -> bytes:
 
 
 @pytest.mark.server
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
     clone(tmp_path)
     with web_server() as web, Visit(tmp_path) as visit:
