@@ -351,7 +351,8 @@ class Aggregator:
             # this topic, or after a crash in the middle of storing it, of all topics together.
             windows.expect((hour + 1) * HOUR)
             if is_new:
-                self.preliminary[topic].forget((hour + 1) * HOUR)
+                if not self._unpublished(topic, output):
+                    self.preliminary[topic].forget((hour + 1) * HOUR)
                 output.states[topic] = self._topic_state(topic)
 
     # Before a pane has closed
@@ -372,15 +373,15 @@ class Aggregator:
             oldest = max(start, self._border, int(now) - BACKLOG)
             # In their order: the first that passes is the one that would fire.
             for end in range(oldest - oldest % PANE + PANE, newest, PANE):
-                if (end, topic) in self._scheduled and self._foresee_at(end, topic):
+                if (end, topic) in self._scheduled and self._foresee_at(end, topic, output):
                     output.states[topic] = self._topic_state(topic)
                     self._tell(topic, output)
                     break
 
-    def _foresee_at(self, end: int, topic: str) -> bool:
+    def _foresee_at(self, end: int, topic: str, output: Output) -> bool:
         """Whether there is a preliminary alert to tell of the topic, for the pane's end."""
         told, windows = self.preliminary[topic], self.windows[topic]
-        if not told.may(end):
+        if self._unpublished(topic, output) or not told.may(end):
             return False
         # As in ``tested``: nothing that is due is skipped by this.
         windows.close(self._border)
@@ -399,6 +400,11 @@ class Aggregator:
         for topic in topics:
             if topic not in said:
                 self._tell(topic, output)
+
+    def _unpublished(self, topic: str, output: Output) -> bool:
+        """Whether what was told of a topic is in the stored state alone, and must stay there."""
+        told = self.preliminary[topic].told
+        return topic in self._perhaps_untold or any(told is one for one in output.preliminary)
 
     # Reading
 
