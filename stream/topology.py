@@ -25,10 +25,12 @@ from stream.dead_letters import headers
 from stream.metrics import Metrics
 from stream.offsets import Offsets, Taken
 from stream.publisher import Outgoing, Publisher
+from stream.reads import Consumer
 from stream.scorer import Batch, Raw, Scorer
 from stream.security import client_options, ssl_context
 from stream.settings import Security, Settings
 from stream.slices import Tick, decode, encode
+from stream.stalls import RecoveryWatch
 from stream.topics import TABLE_CONFIGS, tables
 from stream.watchlist import WatchlistError, changed_at, load
 from stream.watermarks import BEAT
@@ -112,6 +114,8 @@ class Topology:
             consumer_max_fetch_size=FETCH_BYTES,
             producer_linger=0.02,
         )
+        self.app.transport.Consumer = Consumer
+        self._watch = RecoveryWatch(self.app, partial(_reachable, kafka.bootstrap))
         raw: dict[str, Any] = {
             "key_type": bytes,
             "value_type": bytes,
@@ -275,6 +279,7 @@ class Topology:
         Whoever reads the partitions next then has nothing to do again.
         """
         self._handing_over = True
+        self._watch.end()
         deadline = time.monotonic() + min(
             HAND_OVER_SECONDS, self.settings.kafka.rebalance_timeout / 2
         )
@@ -297,6 +302,7 @@ class Topology:
         self._has_consumer = True
         self._handing_over = False
         self._forget()
+        self._watch.begin()
 
     def _forget(self) -> None:
         self._offsets.clear()

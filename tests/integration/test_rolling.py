@@ -30,6 +30,7 @@ from stream.clients import consumer, producer
 from stream.records import ScoredDocument
 from stream.replay import Replay, replay
 from stream.settings import Settings, WorkerSettings
+from stream.stalls import EXIT_STALLED
 from stream.topics import create
 from stream.up import Child, UpError, write_settings
 from stream.worker import config_of
@@ -39,6 +40,7 @@ from tests.integration.reading import everything
 from tests.integration.test_stopping import members, uncommitted
 from tests.pipeline import Pipeline, comparable
 from tests.servers import eventually
+from tests.stalling import StallingChild
 from tests.standin import StandInChild, scorer
 
 PARTITIONS = 4
@@ -80,13 +82,13 @@ class Workers:
         self.ports = {name: free_port() for name in ("one", "two")}
         self.children: dict[str, Child] = {}
 
-    def start(self, name: str, model: str) -> None:
+    def start(self, name: str, model: str, program: type[Child] = StandInChild) -> None:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         http = self.settings.http.model_copy(update={"worker_port": self.ports[name]})
         changed = {"http": http, "model": self.folder / model}
         config = write_settings(self.settings.model_copy(update=changed), folder)
-        self.children[name] = StandInChild("worker", config, folder)
+        self.children[name] = program("worker", config, folder)
 
     def owned(self, name: str) -> int:
         """Partitions of the slices that it has, and has begun to read."""
@@ -98,6 +100,13 @@ class Workers:
         lag = 'barograph_consumer_lag{partition="'
         slices = f'topic="{self.settings.kafka.topics.slices}"'
         return sum(line.startswith(lag) and slices in line for line in text.splitlines())
+
+    def ready(self, name: str) -> int:
+        """Status of its ``/readyz``; 0 where nobody answers."""
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.ports[name]}/readyz", timeout=5).status_code
+        except httpx.HTTPError:
+            return 0
 
     def lag(self, name: str) -> float:
         """Messages that it has not worked off."""
@@ -218,6 +227,48 @@ def test_tables_of_another_version_are_refused_and_built_anew(
             workers.stop_all()
         assert counted() == len(rows)
         Topics(settings).windows_of_the_replay(settings, rows)
+
+
+def test_a_worker_that_cannot_read_its_tables_ends_and_the_next_goes_on(
+    settings: Settings, tmp_path: Path
+) -> None:
+    rows = documents()[:400]
+    create(settings)
+    workers = Workers(settings, tmp_path)
+    with Pipeline(settings, tmp_path, ("recorder",)) as pipeline:
+
+        def counted() -> int:
+            return document_sums(pipeline.engine, "watch:").get(3600, 0)
+
+        try:
+            workers.start("one", "a")
+            with sending(settings, rows) as more:
+                sent = 4 * (len(rows) // SHARES)
+                more(4)
+                eventually(lambda: counted() >= sent, 240)
+                assert workers.children["one"].stop() == 0
+                workers.start("one", "a", StallingChild)
+                answers = set[int]()
+
+                def stalled() -> str | None:
+                    answers.add(workers.ready("one"))
+                    return ended(workers.children["one"])
+
+                why = eventually(stalled, 120)
+                assert f"ended with status {EXIT_STALLED}" in why
+                assert "recovery-stalled" in why
+                assert f"{settings.kafka.app_id}-states-changelog/" in why
+                assert answers <= {0, 503}
+                workers.start("one", "a")
+                more(SHARES)
+            eventually(lambda: counted() >= len(rows), 240)
+            assert workers.children["one"].stop() == 0
+        finally:
+            workers.stop_all()
+        assert counted() == len(rows)
+        found = Topics(settings)
+        found.windows_of_the_replay(settings, rows)
+        assert Counter(d.id for d in found.scored) == Counter(row["id"] for row in rows)
 
 
 def from_a_newer_version(settings: Settings) -> None:
