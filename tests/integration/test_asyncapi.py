@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from alerts.erasure import document_digest
 from stream.clients import producer
 from stream.demo import WATCHLIST, documents
+from stream.forgetting import tell_kafka
 from stream.settings import Topics, WorkerSettings
 from tests import servers
 from tests.asyncapi import CHANNELS, errors, kinds
@@ -46,6 +48,14 @@ def test_every_message_is_one_of_those_of_its_topic(kafka: servers.Kafka, tmp_pa
             client.flush()
         eventually(lambda: pipeline.metric("barograph_spike_active") > 0, 150)
         eventually(lambda: pipeline.metric("barograph_dead_letters_total") == 1, 60)
+        tell_kafka(settings, [document_digest("nobody has it")])
+
+        def slices() -> set[str]:
+            found = everything(kafka.bootstrap, topics.slices)
+            return {_kind(Topics().slices, record) for record in found}
+
+        # Ticks come when nothing else does.
+        eventually(lambda: slices() == set(kinds(Topics().slices)), 60)
     names = Topics()
     for field, address in names.model_dump().items():
         found = everything(kafka.bootstrap, getattr(topics, field))
