@@ -419,7 +419,7 @@ def test_own_files_can_be_trained_on(
     run = json.loads((out / "run.json").read_text())
     assert [len(digest) for digest in run["data"].values()] == [64]
     assert {"python", "torch", "transformers"} <= run["versions"].keys()
-    assert run["backbone"] == str(bert)
+    assert run["backbone"] == bert.name
     metrics = json.loads((out / "metrics.json").read_text())
     assert "target_macro_f1" in metrics["dev"][0]
     said = capsys.readouterr().out
