@@ -106,9 +106,9 @@ def fired_first(transitions: Iterable[Alert]) -> tuple[Alert, ...]:
     """
     fired: dict[str, Alert] = {}
     for alert in transitions:
-        known = fired.get(alert.id)
         if alert.preliminary:
             continue
+        known = fired.get(alert.id)
         if alert.state == "firing" and (known is None or alert.window.end < known.window.end):
             fired[alert.id] = alert
     return tuple(sorted(fired.values(), key=lambda a: (a.detected_at, a.topic)))

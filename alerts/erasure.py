@@ -10,7 +10,7 @@ import json
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
-from alerts.records import Alert
+from alerts.records import Alert, Evidence
 
 
 def document_digest(identity: str) -> str:
@@ -40,6 +40,11 @@ def digests_of(item: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def digests_of_record(item: Evidence) -> list[str]:
+    """The same of evidence as a record."""
+    return digests_of({"id": item.id, "author": item.author})
+
+
 def kept(
     evidence: Iterable[Mapping[str, Any]], forgotten: Container[str]
 ) -> list[Mapping[str, Any]]:
@@ -50,9 +55,7 @@ def kept(
 def without(alert: Alert, forgotten: Container[str]) -> Alert:
     """The alert without forgotten evidence; the same object where there is none."""
     left = tuple(
-        item
-        for item in alert.evidence
-        if not any(d in forgotten for d in digests_of({"id": item.id, "author": item.author}))
+        item for item in alert.evidence if not any(d in forgotten for d in digests_of_record(item))
     )
     return (
         alert if len(left) == len(alert.evidence) else alert.model_copy(update={"evidence": left})

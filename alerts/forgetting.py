@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, Table
 
 from alerts.erasure import (
     author_digest,
-    digests_of,
+    digests_of_record,
     document_digest,
     evidence_in,
     without,
@@ -132,9 +132,7 @@ def forget(engine: Engine, subject: Subject, by: str, now: datetime) -> Found:
 def without_forgotten(connection: Connection, alert: Alert) -> Alert:
     """The alert as it may be stored, in the transaction that stores it."""
     hold_audit(connection)
-    asked = [
-        d for item in alert.evidence for d in digests_of({"id": item.id, "author": item.author})
-    ]
+    asked = [digest for item in alert.evidence for digest in digests_of_record(item)]
     return without(alert, known(connection, asked)) if asked else alert
 
 

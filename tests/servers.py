@@ -337,7 +337,9 @@ class WebhookReceiver:
 
 
 @contextlib.contextmanager
-def serving(handler: type[http.server.BaseHTTPRequestHandler], port: int = 0) -> Iterator[str]:
+def serving(
+    handler: Callable[..., http.server.BaseHTTPRequestHandler], port: int = 0
+) -> Iterator[str]:
     """A web server of this machine, each request in a thread of its own; its address, no slash."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         server.daemon_threads = True

@@ -14,6 +14,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,11 @@ def test_a_rolling_restart_shows_nowhere(settings: Settings, tmp_path: Path, aft
         assert counted() == len(rows)
 
 
+def of_the_watched(pipeline: Pipeline) -> int:
+    """Documents in SQL, each of which counts for one of the watched."""
+    return document_sums(pipeline.engine, "watch:").get(3600, 0)
+
+
 def test_tables_of_another_version_are_refused_and_built_anew(
     settings: Settings, tmp_path: Path
 ) -> None:
@@ -198,10 +204,7 @@ def test_tables_of_another_version_are_refused_and_built_anew(
     create(settings)
     workers = Workers(settings, tmp_path)
     with Pipeline(settings, tmp_path, ("recorder",)) as pipeline:
-
-        def counted() -> int:
-            return document_sums(pipeline.engine, "watch:").get(3600, 0)
-
+        counted = partial(of_the_watched, pipeline)
         try:
             workers.start("one", "a")
             with sending(settings, rows) as more:
@@ -236,10 +239,7 @@ def test_a_worker_that_cannot_read_its_tables_ends_and_the_next_goes_on(
     create(settings)
     workers = Workers(settings, tmp_path)
     with Pipeline(settings, tmp_path, ("recorder",)) as pipeline:
-
-        def counted() -> int:
-            return document_sums(pipeline.engine, "watch:").get(3600, 0)
-
+        counted = partial(of_the_watched, pipeline)
         try:
             workers.start("one", "a")
             with sending(settings, rows) as more:

@@ -8,7 +8,6 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from kafka import TopicPartition
 from stream.authors import digest
 from stream.clients import consumer
 from stream.settings import Topics
-from tests.servers import eventually
+from tests.servers import eventually, serving
 from tests.stream.feeds.test_rss import item, rss
 
 
@@ -109,15 +108,8 @@ def file_server(folder: Path) -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    handler = partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(partial(Quiet, directory=str(folder))) as address:
+        yield address
 
 
 def scored(bootstrap: str, count: int) -> list[dict[str, Any]]:
