@@ -23,7 +23,7 @@ from alerts.records import (
     utc,
 )
 from alerts.settings import DetectorSettings
-from alerts.spikes import EXIT, Counts, Result, Sources, judge, threshold
+from alerts.spikes import EXIT, Counts, Result, Sources, judge, thresholds
 from alerts.versions import require
 
 RULE = "negative-spike"
@@ -235,7 +235,7 @@ class TopicDetector:
             forecast = self.before(end - seconds)
             if forecast is not None:
                 budget = self.settings.false_alarms_per_topic_month
-                passes_at = threshold(seconds, budget, len(counts))
+                passes_at = thresholds(seconds, budget, len(counts))
                 results[seconds] = judge(seconds, end, held, forecast, passes_at)
         return results
 

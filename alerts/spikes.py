@@ -2,9 +2,8 @@
 
 Two questions, both of which must be answered with yes: are there more distinct negative stories
 than the topic's own past expects (negative binomial), and is their share of all its stories higher
-(beta-binomial)? The second keeps a busy hour from passing for a bad one. The first alone sets how
-often chance passes: its thresholds follow from the budget of false alarms, shared by the window
-lengths.
+(beta-binomial)? The second keeps a busy hour from passing for a bad one. The first sets how often
+chance passes: its thresholds follow from the budget of false alarms, shared by the window lengths.
 """
 
 from __future__ import annotations
@@ -25,8 +24,10 @@ MONTH = 30.44 * 24 * 3600
 # no simulated stream alerts more often than the budget allows (python -m benchmarks.calibration).
 OVERLAP = 1.5
 
-SHARE_PASSES = 1.3
-"""Surprise of the share from which it counts as higher: one window in 20 by chance."""
+SHARE_BY_CHANCE, MOST_BY_CHANCE = 0.1, 0.2
+"""Part of all windows whose share may count as higher by chance, for each false alarm a month that
+is allowed, and at most: with a fixed part no budget would turn a topic up in which half of the
+stories are often negative by chance (python -m benchmarks.spikes)."""
 
 EXIT = 0.5
 """Leaving takes an excess below this."""
@@ -64,6 +65,7 @@ class Result:
     share: float
     spread: float
     threshold: float
+    share_threshold: float
 
     @cached_property
     def surprise(self) -> float:
@@ -81,7 +83,7 @@ class Result:
         excess = self.surprise / self.threshold
         if excess < EXIT:  # the share can only lower it
             return excess
-        share = self.share_surprise / SHARE_PASSES
+        share = self.share_surprise / self.share_threshold
         return excess if share >= 1.0 else min(excess, share)
 
     def of_independent(self, stories: int) -> Result:
@@ -100,8 +102,18 @@ class Result:
         )
 
 
-def threshold(seconds: int, budget: float, lengths: int) -> float:
-    """Surprise that chance reaches only ``budget / lengths`` times a month.
+@dataclass(frozen=True)
+class Thresholds:
+    """Surprises from which a window passes."""
+
+    count: float
+    """of so many negative stories"""
+    share: float
+    """of their share of all stories"""
+
+
+def thresholds(seconds: int, budget: float, lengths: int) -> Thresholds:
+    """What chance passes only ``budget / lengths`` times a month.
 
     Args:
         seconds: length of the window.
@@ -109,10 +121,15 @@ def threshold(seconds: int, budget: float, lengths: int) -> float:
         lengths: how many lengths share the budget.
     """
     tests = max(MONTH / seconds, 1.0) * OVERLAP
-    return -math.log10(min(budget / lengths / tests, 0.5))
+    return Thresholds(
+        count=-math.log10(min(budget / lengths / tests, 0.5)),
+        share=-math.log10(min(budget * SHARE_BY_CHANCE, MOST_BY_CHANCE)),
+    )
 
 
-def judge(seconds: int, end: int, counts: Counts, forecast: Forecast, passes_at: float) -> Result:
+def judge(
+    seconds: int, end: int, counts: Counts, forecast: Forecast, passes_at: Thresholds
+) -> Result:
     """Test the window of that length that ends at ``end``.
 
     Args:
@@ -120,7 +137,7 @@ def judge(seconds: int, end: int, counts: Counts, forecast: Forecast, passes_at:
         end: seconds since 1970.
         counts: what it holds.
         forecast: of the hour in which it begins, from before it.
-        passes_at: the threshold.
+        passes_at: what passes.
     """
     return Result(
         seconds=seconds,
@@ -131,5 +148,6 @@ def judge(seconds: int, end: int, counts: Counts, forecast: Forecast, passes_at:
         size=forecast.size(seconds),
         share=forecast.share,
         spread=forecast.spread,
-        threshold=passes_at,
+        threshold=passes_at.count,
+        share_threshold=passes_at.share,
     )

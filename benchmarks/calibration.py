@@ -28,7 +28,7 @@ from alerts.baseline import LENGTHS, SLOTS, Seen
 from alerts.lifecycle import TopicDetector
 from alerts.records import Alert, ModelName
 from alerts.settings import DetectorSettings
-from alerts.spikes import MONTH, Counts, Sources, threshold
+from alerts.spikes import MONTH, Counts, Sources, thresholds
 from benchmarks.pictures import SIZE, Axis, Panel, Style, line, spread, svg, text
 
 RESULTS = Path(__file__).parent / "results" / "calibration.json"
@@ -102,7 +102,8 @@ def run(stream: Stream, settings: DetectorSettings) -> Iterator[Alert]:
     # The tail of a skew distribution is longer than the normal one's, so nothing below can pass.
     least = {
         seconds: NormalDist().inv_cdf(
-            1 - 10 ** -threshold(seconds, settings.false_alarms_per_topic_month, len(LENGTHS))
+            1
+            - 10 ** -thresholds(seconds, settings.false_alarms_per_topic_month, len(LENGTHS)).count
         )
         for seconds in LENGTHS
     }
