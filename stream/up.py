@@ -34,6 +34,7 @@ from stream.clients import producer
 from stream.demo import WATCHLIST, documents
 from stream.feeds.listing import usable_feeds
 from stream.settings import Settings, load
+from stream.stalls import EXIT_STALLED
 from stream.topics import adjust, create
 
 START_SECONDS = 90.0
@@ -112,6 +113,12 @@ class Child:
         status = self._process.poll()
         if status is not None:
             raise UpError(f"the {self.name} ended with status {status}:\n  {self.log()}")
+
+    def supervise(self) -> None:
+        """Start it anew if it ended because it could not read its tables, else ``check``."""
+        if self._process.poll() == EXIT_STALLED:
+            self.restart()
+        self.check()
 
     def log(self) -> str:
         """The last lines it has written."""
@@ -296,7 +303,7 @@ def _wait_ready(settings: Settings, children: list[Child]) -> None:
 def _pause(children: list[Child], wake: threading.Event) -> None:
     """Wait a moment, and see that all children live."""
     for child in children:
-        child.check()
+        child.supervise()
     wake.wait(POLL)
 
 
