@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -20,14 +20,19 @@ from pydantic import BaseModel
 
 from stream import (
     audit_commands,
+    database_commands,
     delivery_commands,
+    failures,
     feed_commands,
     feedback_commands,
     forget_commands,
+    letter_commands,
     token_commands,
+    topic_commands,
+    watchlist_commands,
 )
-from stream.commands import Config, Failure, counted, database
-from stream.settings import Settings, SettingsError, load
+from stream.commands import Bootstrap, Config, Failure, settings_of
+from stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -40,14 +45,10 @@ app = typer.Typer(
     help="Barograph watches what is written about markets and tells when a mood turns.",
     epilog="Start with: barograph up --demo",
 )
-topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
-letters_app = typer.Typer(no_args_is_help=True, help="Messages that were no documents.")
-watchlist_app = typer.Typer(no_args_is_help=True, help="What is watched.")
-db_app = typer.Typer(no_args_is_help=True, help="The database.")
-app.add_typer(topics_app, name="topics")
-app.add_typer(letters_app, name="dead-letters")
-app.add_typer(watchlist_app, name="watchlist")
-app.add_typer(db_app, name="db")
+app.add_typer(topic_commands.app, name="topics")
+app.add_typer(letter_commands.app, name="dead-letters")
+app.add_typer(watchlist_commands.app, name="watchlist")
+app.add_typer(database_commands.app, name="db")
 app.add_typer(token_commands.app, name="tokens")
 app.add_typer(feedback_commands.app, name="feedback")
 app.add_typer(feed_commands.app, name="feed")
@@ -55,10 +56,6 @@ app.add_typer(audit_commands.app, name="audit")
 app.add_typer(delivery_commands.app, name="deliveries")
 app.command("forget", epilog=forget_commands.EXAMPLES)(forget_commands.forget)
 
-Bootstrap = Annotated[
-    str | None,
-    typer.Option("--bootstrap", "-b", help="Kafka, host:port.", show_default=False),
-]
 Input = Annotated[Path, typer.Argument(help="JSON lines or CSV, also .gz; - is standard input.")]
 
 
@@ -67,12 +64,6 @@ class Backend(StrEnum):
 
     ONNX = "onnx"
     TORCH = "torch"
-
-
-def _settings(config: Path | None, bootstrap: str | None = None, **options: Any) -> Settings:
-    if bootstrap is not None:
-        options["kafka"] = {"bootstrap": bootstrap}
-    return load(config, **{key: value for key, value in options.items() if value is not None})
 
 
 def _audited(settings: Settings) -> dict[str, BaseModel]:
@@ -136,7 +127,7 @@ def worker(config: Config = None, bootstrap: Bootstrap = None) -> None:
     """Score documents, sum them over windows, and raise alerts."""
     from stream.worker import run
 
-    run(_settings(config, bootstrap))
+    run(settings_of(config, bootstrap))
 
 
 @app.command()
@@ -151,7 +142,7 @@ def recorder(config: Config = None, bootstrap: Bootstrap = None) -> None:
     from stream.health import HealthServer
     from stream.security import client_options
 
-    settings = _settings(config, bootstrap)
+    settings = settings_of(config, bootstrap)
     kafka = settings.kafka
     engine = open_engine(settings.database_url)
     pruner = Pruner(engine, settings.retention.tables)
@@ -197,7 +188,7 @@ def desk(config: Config = None) -> None:
     from alerts.tokens import any_live
     from stream.push import Push
 
-    settings = _settings(config)
+    settings = settings_of(config)
     engine = open_engine(settings.database_url)
     prepare(engine, "desk", _audited(settings), _now())
     local = is_loopback(settings.http.host)
@@ -232,7 +223,7 @@ def send(
     """Send documents from a file to Kafka."""
     from stream.send import send as run
 
-    report = run(file, _settings(config, bootstrap), limit=limit, source=source)
+    report = run(file, settings_of(config, bootstrap), limit=limit, source=source)
     print(f"{report.sent} sent in {report.seconds:.1f} s, {report.skipped} skipped")
     if report.skipped:
         raise Failure(f"too large for Kafka, not sent: lines {report.skipped_lines}")
@@ -311,7 +302,7 @@ def replay(
     """Run a file through the worker's own code, without Kafka, in event time."""
     from stream.replaying import replay_file
 
-    settings = _settings(config, watchlist=watchlist)
+    settings = settings_of(config, watchlist=watchlist)
     result = replay_file(file, settings, scored, windows, alerts)
     for alert in result.alerts:
         print(f"{alert.window.end:%Y-%m-%d %H:%M}  {alert.state}  {alert.severity}  ", end="")
@@ -345,147 +336,6 @@ def backtest(
     backtest_files(alerts, events, before, after, windows, html, output)
 
 
-@topics_app.command("create")
-def topics_create(config: Config = None, bootstrap: Bootstrap = None) -> None:
-    """Make the topics that are missing, and give all of them the retention of the settings."""
-    from stream.topics import adjust, create
-
-    settings = _settings(config, bootstrap)
-    done = [f"made {name}" for name in create(settings)]
-    done += [f"changed {change}" for change in adjust(settings)]
-    print("\n".join(done) or "all topics are there")
-
-
-@topics_app.command("describe")
-def topics_describe(config: Config = None, bootstrap: Bootstrap = None) -> None:
-    """List the topics as they are."""
-    from stream.topics import describe
-
-    for row in describe(_settings(config, bootstrap)):
-        if row.exists:
-            print(
-                f"{row.name:28} {row.partitions:4} partitions  x{row.replication_factor}  "
-                f"{row.retention_hours} h"
-            )
-        else:
-            print(f"{row.name:28} missing: barograph topics create")
-
-
-@watchlist_app.command("check")
-def watchlist_check(file: Annotated[Path, typer.Argument(help="Watchlist YAML.")]) -> None:
-    """Say what in a watchlist is wrong, or probably not meant."""
-    from stream.watchlist import collisions, load
-
-    watchlist = load(file)
-    found = collisions(watchlist)
-    entries = counted(len(watchlist.entries), "entry", "entries")
-    print("\n".join([*found, f"{entries}, {counted(len(found), 'remark')}"]))
-
-
-@letters_app.command("list")
-def letters_list(
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
-    config: Config = None,
-    bootstrap: Bootstrap = None,
-) -> None:
-    """List dead letters with their reasons."""
-    from stream.dead_letters import list_dead_letters
-
-    for letter in list_dead_letters(_settings(config, bootstrap), limit):
-        start = letter.value[:60].decode("utf-8", "replace")
-        origin = f"{letter.topic}/{letter.partition}@{letter.offset}"
-        print(f"{letter.number:8}  {letter.time:%F %T}  {origin}  {letter.reason}  {start!r}")
-
-
-@letters_app.command("replay")
-def letters_replay(
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
-    number: Annotated[list[int] | None, typer.Option(help="This one; may be repeated.")] = None,
-    config: Config = None,
-    bootstrap: Bootstrap = None,
-) -> None:
-    """Send dead letters back to where they came from."""
-    from stream.dead_letters import replay_dead_letters
-
-    count = replay_dead_letters(_settings(config, bootstrap), limit, number or None)
-    print(f"{count} sent back")
-
-
-@db_app.command("upgrade")
-def db_upgrade(config: Config = None) -> None:
-    """Bring the database to this version."""
-    from alerts.schema import upgrade
-
-    settings = _settings(config)
-    upgrade(settings.database_url)
-    print("the database is up to date")
-
-
-@db_app.command("prune", epilog="Example: barograph db prune --dry-run")
-def db_prune(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and delete nothing.")] = False,
-    config: Config = None,
-) -> None:
-    """Delete what is older than retention.tables says, as the recorder does every hour."""
-    from alerts.pruning import prune
-
-    settings = _settings(config)
-    with database(settings) as engine:
-        gone = prune(engine, settings.retention.tables, _now(), dry_run=dry_run)
-    verb = "would go" if dry_run else "deleted"
-    print("\n".join(f"{name:12} {rows:8} rows {verb}" for name, rows in gone.items()))
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """What a command may raise for the user to read; imported when something was raised."""
-    from sqlalchemy.exc import OperationalError
-
-    from alerts.backtest import BacktestError
-    from alerts.schema import SchemaError
-    from alerts.tokens import TokenError
-    from model.classifier import ModelError
-    from stream.broker import BrokerError
-    from stream.clients import BrokerUnreachable
-    from stream.dead_letters import DeadLetterError
-    from stream.feeds.state import StateError
-    from stream.forgetting import ForgetError
-    from stream.reading import NoAnswer
-    from stream.rows import RowsError
-    from stream.send import SendError
-    from stream.topics import TopicError
-    from stream.up import UpError
-
-    return (
-        Failure,
-        OSError,
-        OperationalError,
-        SchemaError,
-        TokenError,
-        BacktestError,
-        ModelError,
-        BrokerError,
-        BrokerUnreachable,
-        DeadLetterError,
-        ForgetError,
-        NoAnswer,
-        RowsError,
-        SendError,
-        StateError,
-        TopicError,
-        UpError,
-    )
-
-
-def _mistakes() -> tuple[type[Exception], ...]:
-    """What is a mistake in the command or its settings."""
-    from sqlalchemy.exc import ArgumentError
-
-    from stream.feeds.listing import FeedsError
-    from stream.watchlist import WatchlistError
-
-    return SettingsError, WatchlistError, FeedsError, ArgumentError
-
-
 def main() -> None:
     """Run the command line; an error that a user can mend is one line, not a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -507,25 +357,11 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        if isinstance(error, _mistakes()):
-            status = 2
-        elif isinstance(error, _failures()):
-            status = 1
-        else:
+        status = failures.exit_status(error)
+        if status is None:
             raise
-        print(f"barograph: {_line(error)}", file=sys.stderr)
+        print(f"barograph: {failures.line(error)}", file=sys.stderr)
         sys.exit(status)
-
-
-def _line(error: Exception) -> str:
-    """What went wrong, for the user."""
-    from sqlalchemy.exc import OperationalError
-
-    if isinstance(error, OperationalError):
-        # The driver's own words come in several lines, and SQLAlchemy adds a link.
-        reason = " ".join(str(error.orig).split())
-        return f"the database cannot be used (setting database_url): {reason}"
-    return str(error)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stream.commands import Config, Failure, counted
-from stream.settings import load
+from stream.commands import Bootstrap, Config, Failure, counted, settings_of
 
 app = typer.Typer(no_args_is_help=True, help="Documents from feeds.")
 
@@ -24,16 +23,12 @@ def run(
         typer.Option(help="Where positions are kept; default: FEEDS.state.db beside the file."),
     ] = None,
     config: Config = None,
-    bootstrap: Annotated[
-        str | None,
-        typer.Option("--bootstrap", "-b", help="Kafka, host:port.", show_default=False),
-    ] = None,
+    bootstrap: Bootstrap = None,
 ) -> None:
     """Read the feeds and put what is new on the documents topic, until stopped."""
     from stream.feeds.service import run as service
 
-    options = {} if bootstrap is None else {"kafka": {"bootstrap": bootstrap}}
-    service(feeds, load(config, **options), state)
+    service(feeds, settings_of(config, bootstrap), state)
 
 
 @app.command("check", epilog="Example: barograph feed check feeds.yaml --try")
@@ -53,7 +48,7 @@ def check(
         print(problem)
     failed = 0
     if attempt and listing.feeds:
-        key = load(config).author_key.get_secret_value().encode()
+        key = settings_of(config).author_key.get_secret_value().encode()
         for trial in asyncio.run(try_feeds(listing.feeds, key)):
             if trial.error is not None:
                 failed += 1

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.commands import Config, Failure, database
-from stream.settings import Settings, SettingsError, load
+from stream.commands import Bootstrap, Config, Failure, database, settings_of
+from stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from alerts.forgetting import Found, Subject
@@ -41,9 +41,7 @@ def forget(
         typer.Option("--unseen", help="Also what the database does not know: it never will."),
     ] = False,
     config: Config = None,
-    bootstrap: Annotated[
-        str | None, typer.Option("--bootstrap", "-b", help="Kafka, host:port.", show_default=False)
-    ] = None,
+    bootstrap: Bootstrap = None,
 ) -> None:
     """Forget documents and authors for good. Windows and alerts stay, without what showed them."""
     from kafka.errors import KafkaError
@@ -54,8 +52,7 @@ def forget(
     from stream.reading import NoAnswer
     from stream.topics import TopicError
 
-    options = {} if bootstrap is None else {"kafka": {"bootstrap": bootstrap}}
-    settings = load(config, **options)
+    settings = settings_of(config, bootstrap)
     subjects = _subjects(settings, document or [], author or [])
     with database(settings) as engine:
         with engine.connect() as connection:
