@@ -20,6 +20,7 @@ from alerts.history import counted_to, sums_between, usual_shares, windows_betwe
 from alerts.records import Alert
 from alerts.settings import DeliverySettings
 from alerts.store import AlertHistory, find_alert, latest_windows, list_alerts, topic_windows
+from alerts.transitions import changed_at
 
 HOUR = 3600
 DAY = 86400
@@ -205,6 +206,7 @@ def alert_values(
         )
         for c in corrections
     ]
+    steps = {(str(step.state), changed_at(step)): step for step in history.transitions}
     as_of = counted_to(engine) or end
     now = sums_between(engine, as_of - timedelta(hours=1), as_of, [shown.topic])
     windows = topic_windows(engine, shown.topic, chart.piece_of(length), start, end, limit=10_000)
@@ -224,7 +226,7 @@ def alert_values(
             for name, value in shown.surprise.items()
             if name.partition("_")[2] not in TESTED
         },
-        "deliveries": history.deliveries,
+        "deliveries": [(d, steps.get((d.state, d.occurred_at))) for d in history.deliveries],
         "acknowledged": acknowledged,
         "silenced": silences_in_force(engine, datetime.now(UTC)).get(shown.topic),
         "corrections": {c.document_id: c for c in corrections},

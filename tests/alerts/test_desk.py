@@ -14,10 +14,11 @@ from starlette.testclient import TestClient
 from alerts.desk import create_app
 from alerts.desk.render import safe_url
 from alerts.desk.texts import LANGUAGES, TEXTS, choose, topic_name, translator
+from alerts.outbox import enqueue, transition_message
 from alerts.records import Alert, Window
 from alerts.settings import DeliverySettings
 from alerts.store import open_engine, put_alert, put_windows
-from tests.alerts.examples import NOON, alert, evidence, resolved, target, window
+from tests.alerts.examples import NOON, alert, evidence, resolved, target, window, worse
 from tests.servers import WebhookReceiver
 
 OWN = "http://127.0.0.1"
@@ -130,6 +131,21 @@ def test_an_alert_shows_its_evidence_and_its_way(engine: Engine, desk: TestClien
     assert "no target is set up" in page
     assert page.count('class="bar tested"') == 1
     assert page.count('class="interval"') == 2  # the band, and its key
+
+
+def test_an_alert_that_got_worse_shows_what_each_message_said(
+    engine: Engine, desk: TestClient
+) -> None:
+    steps = alert(), worse(), resolved()
+    store(engine, *steps)
+    with engine.begin() as connection:
+        for step in steps:
+            enqueue(
+                connection, [target("https://hook.example")], transition_message(step, OWN), NOON
+            )
+    page = desk.get(f"/alerts/{quote(alert().id)}").text
+    told = page[page.index('<section id="deliveries"') :].partition("</section>")[0]
+    assert order(told, "warning", "critical", "resolved")
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
