@@ -54,6 +54,16 @@ class Sources(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Thresholds:
+    """Surprises from which a window passes."""
+
+    count: float
+    """of so many negative stories"""
+    share: float
+    """of their share of all stories"""
+
+
+@dataclass(frozen=True)
 class Result:
     """One window's tests; a surprise is ``-log10`` of the tail probability."""
 
@@ -64,8 +74,7 @@ class Result:
     size: float
     share: float
     spread: float
-    threshold: float
-    share_threshold: float
+    passes_at: Thresholds
 
     @cached_property
     def surprise(self) -> float:
@@ -80,10 +89,10 @@ class Result:
     @cached_property
     def excess(self) -> float:
         """Surprise over threshold, held under 1 by an ordinary share; 1 or more passes."""
-        excess = self.surprise / self.threshold
+        excess = self.surprise / self.passes_at.count
         if excess < EXIT:  # the share can only lower it
             return excess
-        share = self.share_surprise / self.share_threshold
+        share = self.share_surprise / self.passes_at.share
         return excess if share >= 1.0 else min(excess, share)
 
     def of_independent(self, stories: int) -> Result:
@@ -102,18 +111,8 @@ class Result:
         )
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """Surprises from which a window passes."""
-
-    count: float
-    """of so many negative stories"""
-    share: float
-    """of their share of all stories"""
-
-
 def thresholds(seconds: int, budget: float, lengths: int) -> Thresholds:
-    """What chance passes only ``budget / lengths`` times a month.
+    """Of the count, what chance reaches only ``budget / lengths`` times a month; and of the share.
 
     Args:
         seconds: length of the window.
@@ -148,6 +147,5 @@ def judge(
         size=forecast.size(seconds),
         share=forecast.share,
         spread=forecast.spread,
-        threshold=passes_at.count,
-        share_threshold=passes_at.share,
+        passes_at=passes_at,
     )

@@ -99,12 +99,10 @@ def run(stream: Stream, settings: DetectorSettings) -> Iterator[Alert]:
     Minutes in which no window comes near its threshold are passed over while nothing fires.
     """
     detector = TopicDetector("class:simulated", settings, ModelName(name="none", version="0"), "0")
+    budget = settings.false_alarms_per_topic_month
     # The tail of a skew distribution is longer than the normal one's, so nothing below can pass.
     least = {
-        seconds: NormalDist().inv_cdf(
-            1
-            - 10 ** -thresholds(seconds, settings.false_alarms_per_topic_month, len(LENGTHS)).count
-        )
+        seconds: NormalDist().inv_cdf(1 - 10 ** -thresholds(seconds, budget, len(LENGTHS)).count)
         for seconds in LENGTHS
     }
     stories = np.concatenate([[0], np.cumsum(stream.stories)])

@@ -206,7 +206,9 @@ def alert_values(
         )
         for c in corrections
     ]
-    steps = {(str(step.state), changed_at(step)): step for step in history.transitions}
+    steps: dict[tuple[str, datetime], Alert] = {
+        (step.state, changed_at(step)): step for step in history.transitions
+    }
     as_of = counted_to(engine) or end
     now = sums_between(engine, as_of - timedelta(hours=1), as_of, [shown.topic])
     windows = topic_windows(engine, shown.topic, chart.piece_of(length), start, end, limit=10_000)
