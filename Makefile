@@ -10,6 +10,9 @@ HELM_VERSION := v3.18.6
 PYTEST_ARGS ?=
 UPGRADE ?= --upgrade
 TRAIN_ARGS ?=
+TEACHER ?= sentence-transformers/all-mpnet-base-v2
+SOFT := model/corpus/soft_labels.safetensors
+TAUGHT = --soft-labels $(SOFT)
 DATA ?= ../shared/data
 HELD_OUT = $(addprefix $(DATA)/,twitter_financial_sentiment/valid_clean.jsonl.gz \
   twitter_financial_topic/valid_clean.jsonl.gz sentfin_dev/headlines.jsonl.gz \
@@ -17,7 +20,7 @@ HELD_OUT = $(addprefix $(DATA)/,twitter_financial_sentiment/valid_clean.jsonl.gz
 UV := build/uv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench train lock clean servers
+.PHONY: help install run test check format bench train teach lock clean servers
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -48,13 +51,24 @@ bench: $(VENV)/.test $(KAFKA_JARS)/.jars ## measure speed and quality
 	$(BIN)/python -m benchmarks
 
 train: $(TRAIN_VENV)/.train ## train the classifier anew and export it (brings torch: 6 GB)
-	$(TRAIN_VENV)/bin/python -m model.train --data $(DATA) --out runs/default --no-augment $(TRAIN_ARGS)
-	$(TRAIN_VENV)/bin/python -m model.train --data $(DATA) --out runs/steady --backbone runs/default \
-	  --epochs 1 --learning-rate 5e-5 --head-learning-rate 1e-4 --consistency 3 --average 0.995 $(TRAIN_ARGS)
-	$(TRAIN_VENV)/bin/python -m model.export runs/steady
+	$(TRAIN_VENV)/bin/python -m model.train --data $(DATA) --out runs/default $(TAUGHT) --epochs 6 \
+	  --stop-after 2000 --batch-size 64 --learning-rate 1.5e-4 --head-learning-rate 1e-3 --consistency 3 \
+	  --average 0.998 --seed 8 $(TRAIN_ARGS)
+	$(TRAIN_VENV)/bin/python -m model.train --data $(DATA) --out runs/settled $(TAUGHT) --epochs 2 \
+	  --backbone runs/default --learning-rate 5e-5 --head-learning-rate 3e-4 --consistency 3 \
+	  --average 0.998 --seed 9 $(TRAIN_ARGS)
+	$(TRAIN_VENV)/bin/python -m model.export runs/settled
 	$(TRAIN_VENV)/bin/python -m model.evaluate model/weights $(HELD_OUT) --targets \
 	  --drop-label mixed --json benchmarks/results/model.json
 	$(TRAIN_VENV)/bin/python -m model.card model/weights benchmarks/results/model.json
+
+teach: $(TRAIN_VENV)/.train ## make the soft labels anew that train learns from (wants a GPU; TEACHER=name or folder)
+	for fold in 0 1 2 3; do \
+	  $(TRAIN_VENV)/bin/python -m model.train --data $(DATA) --out runs/teacher-$$fold --backbone $(TEACHER) \
+	    --folds 4 --fold $$fold --seed 1$$fold --epochs 4 --batch-size 64 --learning-rate 5e-5 --average 0.995 \
+	    --patience 9 $(TRAIN_ARGS) || exit; \
+	done
+	$(TRAIN_VENV)/bin/python -m model.teach runs/teacher-* --data $(DATA) --english --out $(SOFT)
 
 lock: $(UV) ## resolve the dependencies anew into requirements/ (UPGRADE= keeps the versions there are)
 	index=$$($(PYTHON) -m pip config get global.index-url 2>/dev/null) && \

@@ -244,7 +244,15 @@ def split(examples: Iterable[Example], share: float) -> tuple[list[Example], lis
     first: list[Example] = []
     second: list[Example] = []
     for example in examples:
-        digest = hashlib.sha256(example.text.casefold().encode("utf-8", "replace")).digest()
-        inside = int.from_bytes(digest[:8], "big") < share * 2**64
+        inside = int.from_bytes(_digest(example)[:8], "big") < share * 2**64
         (second if inside else first).append(example)
     return first, second
+
+
+def fold_of(example: Example, folds: int) -> int:
+    """Which of so many parts of like size a text is in, with all its targets."""
+    return int.from_bytes(_digest(example)[8:16], "big") % folds
+
+
+def _digest(example: Example) -> bytes:
+    return hashlib.sha256(example.text.casefold().encode("utf-8", "replace")).digest()

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset as TorchDataset
 from transformers import PreTrainedTokenizerFast
@@ -19,7 +20,7 @@ class Tokenized(TorchDataset[dict[str, Any]]):
     With ``vary`` an item is a variation of its example, another one in each epoch; ``ids`` stay
     those of the examples as they are. Indices from ``len`` on begin anew: they are further views of
     the same examples. Workers that load items get a copy when they start: the epoch is set before
-    that.
+    that. ``taught`` has a row an example, what teachers say of it (see ``model.soft``).
     """
 
     def __init__(
@@ -28,11 +29,13 @@ class Tokenized(TorchDataset[dict[str, Any]]):
         tokenizer: PreTrainedTokenizerFast,
         max_tokens: int,
         vary: Callable[[int, int, int], Example] | None = None,
+        taught: np.ndarray | None = None,
     ) -> None:
         self.examples = list(examples)
         self.ids = [encode(tokenizer, e.text, e.target, max_tokens) for e in examples]
         self.epoch = 0
         self._tokenizer, self._max_tokens, self._vary = tokenizer, max_tokens, vary
+        self._taught = taught
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch begins; accelerate's loader does."""
@@ -47,11 +50,8 @@ class Tokenized(TorchDataset[dict[str, Any]]):
         if self._vary is not None:
             varied = self._vary(index, self.epoch, view)
             ids = encode(self._tokenizer, varied.text, varied.target, self._max_tokens)
-        return {
-            "input_ids": ids,
-            "sentiment": example.sentiment,
-            "topic": example.topic,
-        }
+        item = {"input_ids": ids, "sentiment": example.sentiment, "topic": example.topic}
+        return item if self._taught is None else {**item, "taught": self._taught[index]}
 
 
 def encode(
@@ -76,12 +76,15 @@ def collate(rows: Sequence[dict[str, Any]], pad: int) -> dict[str, torch.Tensor]
     for at, row in enumerate(rows):
         ids[at, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
         mask[at, : len(row["input_ids"])] = 1
-    return {
+    batch = {
         "input_ids": ids,
         "attention_mask": mask,
         "sentiment": torch.tensor([row["sentiment"] for row in rows]),
         "topic": torch.tensor([row["topic"] for row in rows]),
     }
+    if "taught" in rows[0]:
+        batch["taught"] = torch.from_numpy(np.stack([row["taught"] for row in rows]))
+    return batch
 
 
 class LengthBatches:

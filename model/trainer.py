@@ -71,7 +71,8 @@ class TwoHeadTrainer(Trainer):
                     )
                     groups.setdefault(key, []).append(parameter)
             self.optimizer = torch.optim.AdamW(
-                [{"params": p, "lr": lr, "weight_decay": wd} for (lr, wd), p in groups.items()]
+                [{"params": p, "lr": lr, "weight_decay": wd} for (lr, wd), p in groups.items()],
+                fused=torch.cuda.is_available(),
             )
         return self.optimizer
 
@@ -85,6 +86,8 @@ class TwoHeadTrainer(Trainer):
             inputs["topic"],
             self.class_weights,
             self.settings.label_smoothing,
+            inputs.get("taught"),
+            self.settings.soft,
         )
         if self.settings.consistency:
             loss = loss + self.settings.consistency * disagreement(logits)
@@ -129,13 +132,16 @@ class Average(TrainerCallback):
         self.steps += 1
         # Short at first, so that the beginning is soon forgotten.
         decay = min(self.decay, self.steps / (self.steps + 9))
-        for name, parameter in kwargs["model"].named_parameters():
-            if parameter.requires_grad:
-                new = parameter.detach().float()
-                if name in self.weights:
-                    self.weights[name].lerp_(new, 1 - decay)
-                else:
-                    self.weights[name] = new.clone()
+        new = {
+            name: parameter.detach().float()
+            for name, parameter in kwargs["model"].named_parameters()
+            if parameter.requires_grad
+        }
+        if not self.weights:
+            self.weights = {name: parameter.clone() for name, parameter in new.items()}
+            return
+        # All in one call: one at a time takes a GPU longer than the step itself.
+        torch._foreach_lerp_(list(self.weights.values()), list(new.values()), 1 - decay)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         # A checkpoint of the last step lacks the evaluation that comes after it.
@@ -148,6 +154,20 @@ class Average(TrainerCallback):
         part = folder / f"{AVERAGE}.part"
         torch.save({**self.weights, "steps": torch.tensor(self.steps)}, part)
         part.replace(folder / AVERAGE)
+
+
+class StopAfter(TrainerCallback):
+    """Ends a run early, in the middle of its schedule, as the end of one's time on a machine does.
+
+    What is there then is kept, and another run may go on from it.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step >= self.steps:
+            control.should_training_stop = True
 
 
 class Allocate(TrainerCallback):

@@ -44,6 +44,9 @@ SEARCHED = (
     "average",
     "batch_size",
 )
+LEFT_OUT = ("soft", "folds", "fold", "stop_after")
+"""Of no use here: a trial has no teachers, takes all texts, and goes to its end."""
+
 JOURNAL = "trials.log"
 BEST = "best.json"
 
@@ -270,11 +273,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/tune"), help="folder of the search")
     parser.add_argument("--backbone", help="hub name or folder; default: the e5-small wheel")
     parser.add_argument("--resume", action="store_true", help="add to the trials in the folder")
-    add_settings(parser, without=SEARCHED)
+    add_settings(parser, without=(*SEARCHED, *LEFT_OUT))
     given = parser.parse_args(arguments)
     if given.trials < 1 or not given.minutes > 0:
         parser.error("--trials and --minutes are more than 0")
-    usual = {f.name: getattr(given, f.name) for f in fields(Settings) if f.name not in SEARCHED}
+    given_names = {f.name for f in fields(Settings)} & vars(given).keys()
+    usual = {name: getattr(given, name) for name in given_names}
     try:
         fixed = Settings(**usual)
         study = _tune_as_asked(given, fixed)

@@ -40,6 +40,60 @@ def test_a_batch_without_labels_costs_nothing() -> None:
     loss.backward()
 
 
+def spoken(sentiment: torch.Tensor, topic: torch.Tensor) -> torch.Tensor:
+    return torch.cat([sentiment, topic], 1)
+
+
+NOTHING = torch.full((3, 20), float("nan"))
+UNKNOWNS = torch.full((3,), UNKNOWN)
+
+
+def test_teachers_alone_make_the_loss_of_what_has_no_label() -> None:
+    said = LOGITS.flip(0).softmax(1)
+    loss = loss_of(
+        (LOGITS, torch.randn(3, 20)),
+        UNKNOWNS,
+        UNKNOWNS,
+        WEIGHTS,
+        0.1,
+        spoken(said, NOTHING),
+        share=0.3,
+    )
+    torch.testing.assert_close(loss, -(said * LOGITS.log_softmax(1)).sum(1).mean())
+
+
+def test_teachers_make_a_share_of_the_loss_of_what_has_a_label() -> None:
+    labels = torch.tensor([0, 1, 2])
+    sure = torch.nn.functional.one_hot(labels, 3).float()
+    logits = LOGITS, torch.randn(3, 20)
+
+    def loss(said: torch.Tensor, share: float, weights: torch.Tensor) -> torch.Tensor:
+        return loss_of(logits, labels, UNKNOWNS, weights, 0.0, spoken(said, NOTHING), share)
+
+    equal = torch.ones(3)
+    alone = loss_of(logits, labels, UNKNOWNS, WEIGHTS, 0.0)
+    # What agrees with the labels changes nothing, and with no share nobody is heard.
+    torch.testing.assert_close(
+        loss(sure, 0.4, equal), loss_of(logits, labels, UNKNOWNS, equal, 0.0)
+    )
+    torch.testing.assert_close(loss(sure.flip(1), 0.0, WEIGHTS), alone)
+    other = -(sure.flip(1) * LOGITS.log_softmax(1)).sum(1)
+    own = -(sure * LOGITS.log_softmax(1)).sum(1)
+    torch.testing.assert_close(loss(sure.flip(1), 0.4, equal), (0.6 * own + 0.4 * other).mean())
+
+
+def test_of_whom_no_teacher_speaks_the_label_counts_in_full() -> None:
+    labels = torch.tensor([0, UNKNOWN, 2])
+    silent = spoken(torch.full((3, 3), float("nan")), NOTHING)
+    sentiment = LOGITS.clone().requires_grad_()
+    logits = sentiment, torch.randn(3, 20)
+    found = loss_of(logits, labels, UNKNOWNS, WEIGHTS, 0.1, silent, share=0.7)
+    torch.testing.assert_close(found, loss_of(logits, labels, UNKNOWNS, WEIGHTS, 0.1))
+    found.backward()
+    assert sentiment.grad.isfinite().all()
+    assert not sentiment.grad[1].any()
+
+
 def test_rare_sentiments_weigh_more() -> None:
     found = sentiment_weights([Example("a", s) for s in (0, 1, 1, 1, 1, 2, 2, UNKNOWN)])
     torch.testing.assert_close(found / found[1], torch.tensor([2.0, 1.0, 2**0.5]))

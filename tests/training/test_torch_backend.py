@@ -17,7 +17,7 @@ from model.encoding import encode
 from model.foreign import columns
 from model.labels import SENTIMENTS, TOPICS
 from model.network import TwoHeadClassifier
-from model.torch_backend import TorchBackend, choose_device, positions
+from model.torch_backend import TorchBackend, choose_device, compiled, positions
 from stream.scorer import Raw
 from stream.settings import Settings, WorkerSettings
 from stream.worker import build_scorer
@@ -327,3 +327,34 @@ def test_a_classifier_in_a_pickle_is_not_read(foreign: Callable[..., Path]) -> N
 def test_a_folder_that_is_none_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model in"):
         load(tmp_path / "none")
+
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles for a CPU with g++")
+def test_a_compiled_network_says_the_same_of_texts_of_any_number_and_length(
+    backbone: Callable[[str], Path],
+) -> None:
+    network = TwoHeadClassifier.from_backbone(backbone("bert")).eval()
+    program = compiled(network, CPU)
+    assert program is not network
+    for rows, length in ((1, 5), (1, 9), (3, 9), (7, 16)):
+        ids = torch.randint(4, 20, (rows, length))
+        mask = torch.ones_like(ids)
+        with torch.inference_mode():
+            for found, wanted in zip(program(ids, mask), network(ids, mask), strict=True):
+                torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_without_a_compiler_the_network_runs_as_it_is(
+    backbone: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
+    monkeypatch.setattr("torch._inductor.config.force_disable_caches", True)
+    torch._dynamo.reset()
+    network = TwoHeadClassifier.from_backbone(backbone("bert")).eval()
+    assert compiled(network, CPU) is network
+    assert "runs as it is, not compiled" in caplog.text

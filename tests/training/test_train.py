@@ -133,6 +133,19 @@ def test_it_learns(run: Run, tmp_path: Path) -> None:
     assert metrics["held_out"]["toy"]["topic_accuracy"] == 1
 
 
+def test_it_stops_in_the_middle_of_its_schedule(
+    run: Run, tmp_path: Path, undisturbed: Path
+) -> None:
+    watch = Watch()
+    metrics = run(tmp_path, replace(SETTINGS, stop_after=7), callbacks=[watch])
+    assert len(watch.epochs) == 7
+    assert (tmp_path / "model.safetensors").exists()
+    assert metrics["held_out"]
+    whole = Watch()
+    run(tmp_path / "whole", callbacks=[whole])
+    assert watch.losses == whole.losses[: len(watch.losses)]
+
+
 @pytest.mark.parametrize("stop_after", [5, 7])
 def test_the_data_know_which_epoch_it_is(run: Run, tmp_path: Path, stop_after: int) -> None:
     first, second = Watch(stop_after), Watch()
