@@ -83,7 +83,7 @@ class Varied:
         dice = random.Random(f"{seed}/{index}")
         example = self.examples[index]
         if self.names[index] and dice.random() < RENAMED:
-            example = self._exchanged(example, self.names[index], dice)
+            example = self._renamed(example, self.names[index], dice)
         case = dice.random()
         if case < UPPER:
             return _in_case(example, str.upper)
@@ -95,15 +95,7 @@ class Varied:
         """The example as one of its views is to be learned in an epoch of a run with this seed."""
         return self.draw(index, f"{seed}/{epoch}" if view == 0 else f"{seed}/{epoch}/{view}")
 
-    def renamed(self, index: int, seed: str) -> Example:
-        """The example with other names, where it has any."""
-        return self._exchanged(
-            self.examples[index], self.names[index], random.Random(f"{seed}/{index}")
-        )
-
-    def _exchanged(self, example: Example, names: Sequence[str], dice: random.Random) -> Example:
-        if not names:
-            return example
+    def _renamed(self, example: Example, names: Sequence[str], dice: random.Random) -> Example:
         new: dict[str, str] = {}
         for name in names:
             other = self._name(name, dice)

@@ -48,7 +48,7 @@ class SoftLabels:
             found = cls(file["keys"], file["probabilities"])
         except (OSError, SafetensorError, KeyError) as error:
             raise DatasetError(f"{path} holds no soft labels: {error}") from None
-        if found.probabilities.shape != (len(found.keys), CLASSES):
+        if not len(found.keys) or found.probabilities.shape != (len(found.keys), CLASSES):
             raise DatasetError(
                 f"{path} holds no soft labels: {found.probabilities.shape} numbers of "
                 f"{len(found.keys)} texts, expected {CLASSES} each"

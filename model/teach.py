@@ -1,8 +1,8 @@
 """Soft labels from trained runs: what they say, on average, of each text that ships' model learns.
 
 ``python -m model.teach RUN … --out FILE``. Larger encoders, of one language even, can teach the
-small one that ships: they say how likely each label is, they have a sentiment for the texts that
-only have a topic (and the reverse), and what they say is a mean over the names in a text.
+small one that ships: they say how likely each label is, and they have a sentiment for the texts
+that only have a topic, and the reverse.
 
 Each run is best trained without one fold (``python -m model.train --folds 4 --fold 0``, and so on):
 of a label that a text has, only those speak that did not see it, since the others would repeat it.
@@ -24,7 +24,6 @@ import torch
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from model.augment import varied
 from model.dataset import UNKNOWN, Example, fold_of
 from model.encoding import Tokenized
 from model.labels import SENTIMENTS
@@ -61,20 +60,11 @@ class Teacher:
             settings.get("fold", 0),
         )
 
-    def answers(self, examples: Sequence[Example], views: int = 1) -> Answers:
-        """Probabilities (examples, 23), a mean over the texts as they are and with other names."""
-        names = varied(examples)
-        total = np.zeros((len(examples), CLASSES))
-        for view in range(views):
-            seen = (
-                [names.renamed(i, f"teach/{view}") for i in range(len(examples))]
-                if view
-                else examples
-            )
-            data = Tokenized(seen, self.tokenizer, self.max_tokens)
-            logits = predict(self.network, data, self.tokenizer.pad_token_id or 0, batch_size=256)
-            total += np.concatenate([_softmax(head) for head in logits], axis=1)
-        return total / views
+    def answers(self, examples: Sequence[Example]) -> Answers:
+        """Probabilities (examples, 23), sentiments and then topics."""
+        data = Tokenized(examples, self.tokenizer, self.max_tokens)
+        logits = predict(self.network, data, self.tokenizer.pad_token_id or 0, batch_size=256)
+        return np.concatenate([_softmax(head) for head in logits], axis=1)
 
     def saw(self, example: Example) -> bool:
         """Whether it was trained on it."""
@@ -125,9 +115,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of runs")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="public data")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
-    parser.add_argument(
-        "--views", type=int, default=1, help="of a text; the second and later with other names"
-    )
     parser.add_argument("--english", action="store_true", help="the teachers read no Chinese")
     parser.add_argument("--dev-share", type=float, default=0.04, help="as in training")
     given = parser.parse_args(arguments)
@@ -139,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         for run in tqdm(given.runs, unit="run", file=sys.stderr):
             teacher = Teacher.load(run)
-            said.append(teacher.answers(examples, given.views))
+            said.append(teacher.answers(examples))
             saw.append([teacher.saw(example) for example in examples])
             for name, check in checks.items():
                 measured[name].append(teacher.answers(check))

@@ -110,7 +110,7 @@ def test_a_run_teaches_what_it_did_not_see(
     train(left, backbone("bert"), known, dev, {}, run)
     teacher = Teacher.load(run)
     assert [teacher.saw(example) for example in examples] == [e in known for e in examples]
-    answers = teacher.answers(examples, views=2)
+    answers = teacher.answers(examples)
     assert answers.shape == (len(examples), CLASSES)
     assert answers[:, :3].sum(1) == pytest.approx(np.ones(len(examples)))
     assert answers[:, 3:].sum(1) == pytest.approx(np.ones(len(examples)))
