@@ -21,6 +21,8 @@ LANGUAGES = {"en": "English", "zh": "Chinese"}
 LICENCES = {
     "twitter_financial_sentiment": "MIT (zeroshot/twitter-financial-news-sentiment)",
     "twitter_financial_topic": "MIT (zeroshot/twitter-financial-news-topic)",
+    "soft labels": "made by networks fine-tuned on the training data, from all-mpnet-base-v2 "
+    "(Apache 2.0); see model/corpus/",
     "finentity": "ODC-BY 1.0; attribution: FinEntity by yixuantt (yixuantt/FinEntity)",
 }
 """By what the name of a set holds. What has no folder is a file of the project's corpus."""
