@@ -24,12 +24,12 @@ import torch
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from model.dataset import UNKNOWN, Example, fold_of
+from model.dataset import UNKNOWN, DatasetError, Example, fold_of
 from model.encoding import Tokenized
 from model.labels import SENTIMENTS
 from model.loss import predict, right
 from model.network import TwoHeadClassifier
-from model.recipe import default_data
+from model.recipe import default_data, own_data
 from model.soft import CLASSES, SoftLabels
 from model.targets import CHINESE
 
@@ -114,11 +114,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of runs")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="public data")
+    parser.add_argument("--train", type=Path, nargs="*", help="own files, instead of the default")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     parser.add_argument("--english", action="store_true", help="the teachers read no Chinese")
     parser.add_argument("--dev-share", type=float, default=0.04, help="as in training")
     given = parser.parse_args(arguments)
-    examples, dev, held_out, _ = default_data(given.data, given.dev_share)
+    held_out: dict[str, list[Example]] = {}
+    try:
+        if given.train:
+            examples, dev, _ = own_data(given.train, given.dev_share)
+        else:
+            examples, dev, held_out, _ = default_data(given.data, given.dev_share)
+    except DatasetError as error:
+        print(f"model.teach: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
     if given.english:
         examples = [example for example in examples if not CHINESE.search(example.text)]
     said, saw, checks = [], [], {"dev": dev, **held_out}

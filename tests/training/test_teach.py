@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.dataset import UNKNOWN, DatasetError, Example, fold_of
+from model.dataset import UNKNOWN, DatasetError, Example, fold_of, write_examples
 from model.labels import SENTIMENTS
 from model.soft import CLASSES, SoftLabels
-from model.teach import Teacher, joined
+from model.teach import Teacher, joined, main
 from model.train import Settings, train
 
 TEXTS = [
@@ -124,3 +124,17 @@ def test_a_run_teaches_what_it_did_not_see(
         same = answers[:, part].argmax(1) == learned[:, part].argmax(1)
         assert same.mean() > 0.9
     assert json.loads((run / "run.json").read_text())["settings"]["fold"] == 1
+
+    write_examples(tmp_path / "own.jsonl", examples)
+    made = tmp_path / "soft.safetensors"
+    main([str(run), "--train", str(tmp_path / "own.jsonl"), "--out", str(made), "--dev-share", "0"])
+    assert SoftLabels.read(made).of(examples) == pytest.approx(soft.of(examples), abs=1e-3)
+
+
+def test_what_cannot_be_read_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_examples(tmp_path / "own.jsonl", TEXTS)
+    for run, texts in (("none", "own.jsonl"), ("none", "missing.jsonl")):
+        with pytest.raises(SystemExit) as stop:
+            main([run, "--train", str(tmp_path / texts), "--out", str(tmp_path / "soft")])
+        assert stop.value.code == 2
+        assert "No such file" in capsys.readouterr().err
