@@ -107,7 +107,7 @@ def measure(network: torch.nn.Module, data: Tokenized, pad: int) -> dict[str, fl
 def right(scores: Sequence[np.ndarray], examples: Sequence[Example]) -> dict[str, float]:
     """The same of answers that are there: (texts, 3) and (texts, 20), the largest is meant."""
     guesses = [each.argmax(1) for each in scores]
-    targeted = np.array([example.target is not None for example in examples])
+    targeted = np.array([example.target is not None for example in examples], bool)
     figures = {}
     for name, guess, part in (
         ("sentiment", guesses[0], ~targeted),
