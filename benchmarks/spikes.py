@@ -396,15 +396,19 @@ def drop_days(fired: dict[str, list[int]], drops: Sequence[Move]) -> dict[str, A
 
 
 def at_rates(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
-    """Recall at the rates of ``AT``, between the two nearest thresholds; None beyond them."""
+    """Recall at the rates of ``AT``, between the two nearest thresholds; None beyond them.
+
+    Of thresholds that find no more than another with fewer false alerts, the other one counts.
+    """
     points = sorted((row["false_per_topic_month"], row["recall"]) for row in rows)
     rates = [rate for rate, _ in points]
+    recalls = np.maximum.accumulate([recall for _, recall in points])
     found: dict[str, float | None] = {}
     for rate in AT:
         inside = rates[0] <= rate <= rates[-1]
         # A rule that is more often silent than asked may always be turned up to that.
         best = max((recall for r, recall in points if r <= rate), default=None)
-        between = float(np.interp(rate, rates, [recall for _, recall in points]))
+        between = float(np.interp(rate, rates, recalls))
         found[str(rate)] = round(between, 4) if inside else best
     return found
 
