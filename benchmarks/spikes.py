@@ -396,7 +396,7 @@ def drop_days(fired: dict[str, list[int]], drops: Sequence[Move]) -> dict[str, A
 
 
 def at_rates(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
-    """Recall at the rates of ``AT``, between the two nearest thresholds; None beyond them.
+    """Recall at the rates of ``AT``, between the two nearest thresholds; None below them.
 
     Of thresholds that find no more than another with fewer false alerts, the other one counts.
     """
@@ -405,11 +405,9 @@ def at_rates(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
     recalls = np.maximum.accumulate([recall for _, recall in points])
     found: dict[str, float | None] = {}
     for rate in AT:
-        inside = rates[0] <= rate <= rates[-1]
         # A rule that is more often silent than asked may always be turned up to that.
-        best = max((recall for r, recall in points if r <= rate), default=None)
-        between = float(np.interp(rate, rates, recalls))
-        found[str(rate)] = round(between, 4) if inside else best
+        between = round(float(np.interp(rate, rates, recalls)), 4)
+        found[str(rate)] = between if rate >= rates[0] else None
     return found
 
 

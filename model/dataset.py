@@ -254,5 +254,10 @@ def fold_of(example: Example, folds: int) -> int:
     return int.from_bytes(_digest(example)[8:16], "big") % folds
 
 
+def is_left_out(example: Example, folds: int, fold: int) -> bool:
+    """Whether a run that leaves this fold out leaves the text out; of 0 folds none is."""
+    return folds > 0 and fold_of(example, folds) == fold
+
+
 def _digest(example: Example) -> bytes:
     return hashlib.sha256(example.text.casefold().encode("utf-8", "replace")).digest()

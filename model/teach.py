@@ -24,7 +24,7 @@ import torch
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from model.dataset import UNKNOWN, DatasetError, Example, fold_of
+from model.dataset import UNKNOWN, DatasetError, Example, is_left_out
 from model.encoding import Tokenized
 from model.labels import SENTIMENTS
 from model.loss import predict, right
@@ -64,17 +64,13 @@ class Teacher:
         """Probabilities (examples, 23), sentiments and then topics."""
         data = Tokenized(examples, self.tokenizer, self.max_tokens)
         logits = predict(self.network, data, self.tokenizer.pad_token_id or 0, batch_size=256)
-        return np.concatenate([_softmax(head) for head in logits], axis=1)
+        said = [torch.from_numpy(head).double().softmax(1) for head in logits]
+        found: Answers = torch.cat(said, 1).numpy()
+        return found
 
     def saw(self, example: Example) -> bool:
         """Whether it was trained on it."""
-        return not self.folds or fold_of(example, self.folds) != self.fold
-
-
-def _softmax(logits: npt.NDArray[np.float32]) -> Answers:
-    raised = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-    found: Answers = raised / raised.sum(1, keepdims=True)
-    return found
+        return not is_left_out(example, self.folds, self.fold)
 
 
 def joined(
@@ -120,26 +116,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--dev-share", type=float, default=0.04, help="as in training")
     given = parser.parse_args(arguments)
     held_out: dict[str, list[Example]] = {}
+    said, saw = [], []
     try:
         if given.train:
             examples, dev, _ = own_data(given.train, given.dev_share)
         else:
             examples, dev, held_out, _ = default_data(given.data, given.dev_share)
-    except DatasetError as error:
-        print(f"model.teach: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    if given.english:
-        examples = [example for example in examples if not CHINESE.search(example.text)]
-    said, saw, checks = [], [], {"dev": dev, **held_out}
-    measured: dict[str, list[Answers]] = {name: [] for name in checks}
-    try:
+        if given.english:
+            examples = [example for example in examples if not CHINESE.search(example.text)]
+        checks = {"dev": dev, **held_out}
+        measured: dict[str, list[Answers]] = {name: [] for name in checks}
         for run in tqdm(given.runs, unit="run", file=sys.stderr):
             teacher = Teacher.load(run)
             said.append(teacher.answers(examples))
             saw.append([teacher.saw(example) for example in examples])
             for name, check in checks.items():
                 measured[name].append(teacher.answers(check))
-    except OSError as error:
+    except (DatasetError, OSError) as error:
         print(f"model.teach: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     SoftLabels.made(examples, joined(examples, said, np.array(saw))).write(given.out)

@@ -35,7 +35,7 @@ from transformers import (
 )
 
 from model.augment import varied
-from model.dataset import UNKNOWN, DatasetError, Example, fold_of, write_examples
+from model.dataset import UNKNOWN, DatasetError, Example, is_left_out, write_examples
 from model.encoding import Tokenized
 from model.loss import measure, report
 from model.network import TwoHeadClassifier
@@ -351,8 +351,7 @@ def _train_as_asked(given: dict[str, Any]) -> dict[str, Any]:
     if given["soft_labels"]:
         soft = SoftLabels.read(given["soft_labels"])
         hashes["soft labels"] = soft.sha256
-    if settings.folds:
-        examples = [e for e in examples if fold_of(e, settings.folds) != settings.fold]
+    examples = [e for e in examples if not is_left_out(e, settings.folds, settings.fold)]
     if group.is_main_process:
         print(
             f"{len(examples)} examples to train on, {len(dev)} to stop by: "

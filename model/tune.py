@@ -273,12 +273,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/tune"), help="folder of the search")
     parser.add_argument("--backbone", help="hub name or folder; default: the e5-small wheel")
     parser.add_argument("--resume", action="store_true", help="add to the trials in the folder")
-    add_settings(parser, without=(*SEARCHED, *LEFT_OUT))
+    hidden = (*SEARCHED, *LEFT_OUT)
+    add_settings(parser, without=hidden)
     given = parser.parse_args(arguments)
     if given.trials < 1 or not given.minutes > 0:
         parser.error("--trials and --minutes are more than 0")
-    given_names = {f.name for f in fields(Settings)} & vars(given).keys()
-    usual = {name: getattr(given, name) for name in given_names}
+    usual = {f.name: getattr(given, f.name) for f in fields(Settings) if f.name not in hidden}
     try:
         fixed = Settings(**usual)
         study = _tune_as_asked(given, fixed)

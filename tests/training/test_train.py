@@ -133,9 +133,7 @@ def test_it_learns(run: Run, tmp_path: Path) -> None:
     assert metrics["held_out"]["toy"]["topic_accuracy"] == 1
 
 
-def test_it_stops_in_the_middle_of_its_schedule(
-    run: Run, tmp_path: Path, undisturbed: Path
-) -> None:
+def test_it_stops_in_the_middle_of_its_schedule(run: Run, tmp_path: Path) -> None:
     watch = Watch()
     metrics = run(tmp_path, replace(SETTINGS, stop_after=7), callbacks=[watch])
     assert len(watch.epochs) == 7
