@@ -18,9 +18,6 @@ from model.dataset import Example
 from model.labels import TOPICS
 from model.targets import CHINESE, whole
 
-RENAMED = 0.5
-"""Share of the texts with names that get others."""
-
 UPPER, LOWER = 0.06, 0.04
 """Shares of the texts in capitals, and in small letters."""
 
@@ -77,12 +74,14 @@ class Varied:
     names: Sequence[tuple[str, ...]]
     pool: tuple[str, ...]
     """real names, to be given to other texts"""
+    renamed: float
+    """share of the texts with names that get others"""
 
     def draw(self, index: int, seed: str) -> Example:
         """The example as it is to be learned this time."""
         dice = random.Random(f"{seed}/{index}")
         example = self.examples[index]
-        if self.names[index] and dice.random() < RENAMED:
+        if self.names[index] and dice.random() < self.renamed:
             example = self._renamed(example, self.names[index], dice)
         case = dice.random()
         if case < UPPER:
@@ -120,8 +119,11 @@ class Varied:
         return f"{name} {dice.choice(_SORTS)}".strip()
 
 
-def varied(examples: Sequence[Example]) -> Varied:
-    """Find the names in the examples: all their targets, wherever they stand, and cashtags."""
+def varied(examples: Sequence[Example], renamed: float = 0.5) -> Varied:
+    """Find the names in the examples: all their targets, wherever they stand, and cashtags.
+
+    ``renamed`` is the share of the texts with names that get others.
+    """
     own: dict[str, set[str]] = defaultdict(set)
     for example in examples:
         if example.target and is_company(example.target):
@@ -147,7 +149,7 @@ def varied(examples: Sequence[Example]) -> Varied:
             names.update(name for name in by_word.get(word, ()) if _pattern(name).search(text))
         # The longer first: "Apple" is in "Apple Inc".
         found.append(tuple(sorted(names, key=lambda name: (-len(name), name))))
-    return Varied(examples, found, tuple(pool))
+    return Varied(examples, found, tuple(pool), renamed)
 
 
 def is_company(name: str) -> bool:

@@ -11,7 +11,8 @@ import gzip
 import hashlib
 import io
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -247,6 +248,20 @@ def split(examples: Iterable[Example], share: float) -> tuple[list[Example], lis
         inside = int.from_bytes(_digest(example)[:8], "big") < share * 2**64
         (second if inside else first).append(example)
     return first, second
+
+
+def contrasted(examples: Sequence[Example], times: int) -> list[Example]:
+    """The examples, with those towards targets that fare differently in one text so many times.
+
+    Most texts have one mood, so that a network gets far without looking at the target; only in
+    these does it matter who is meant.
+    """
+    fates: dict[str, set[int]] = defaultdict(set)
+    for example in examples:
+        if example.target is not None and example.sentiment != UNKNOWN:
+            fates[example.text].add(example.sentiment)
+    telling = [e for e in examples if e.target is not None and len(fates[e.text]) > 1]
+    return [*examples, *telling * (times - 1)]
 
 
 def fold_of(example: Example, folds: int) -> int:

@@ -35,7 +35,7 @@ from transformers import (
 )
 
 from model.augment import varied
-from model.dataset import UNKNOWN, DatasetError, Example, is_left_out, write_examples
+from model.dataset import UNKNOWN, DatasetError, Example, contrasted, is_left_out, write_examples
 from model.encoding import Tokenized
 from model.loss import measure, report
 from model.network import TwoHeadClassifier
@@ -74,6 +74,8 @@ class Settings:
     label_smoothing: float = 0.05
     average: float = 0.999
     augment: bool = True
+    renamed: float = 0.5
+    contrast: int = 1
     consistency: float = 0.0
     soft: float = 0.7
     folds: int = 0
@@ -87,13 +89,17 @@ class Settings:
     seed: int = 7
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate", "max_tokens", "patience", "lora_rank"):
+        for name in (
+            *("epochs", "batch_size", "accumulate", "max_tokens", "contrast"),
+            *("patience", "lora_rank"),
+        ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be more than 0")
         if not 0 <= self.consistency < math.inf:
             raise ValueError(f"consistency is {self.consistency}; it must be 0 or more")
-        if not 0 <= self.soft <= 1:
-            raise ValueError(f"soft is {self.soft}; it is a share, at most 1")
+        for name in ("soft", "renamed"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it is a share, at most 1")
         if self.folds and not (self.folds > 1 and 0 <= self.fold < self.folds):
             raise ValueError(
                 f"fold {self.fold} of {self.folds} to leave out: there must be two or more, and "
@@ -169,7 +175,9 @@ def train(
 
     tokenizer = AutoTokenizer.from_pretrained(str(backbone))
     network = TwoHeadClassifier.from_backbone(backbone, settings.dropout)
-    vary = partial(varied(examples).in_epoch, settings.seed) if settings.augment else None
+    vary = None
+    if settings.augment:
+        vary = partial(varied(examples, settings.renamed).in_epoch, settings.seed)
     taught = None if soft is None else soft.of(examples)
     data = Tokenized(examples, tokenizer, settings.max_tokens, vary, taught)
     checks = {n: Tokenized(e, tokenizer, settings.max_tokens) for n, e in held_out.items()}
@@ -352,6 +360,7 @@ def _train_as_asked(given: dict[str, Any]) -> dict[str, Any]:
         soft = SoftLabels.read(given["soft_labels"])
         hashes["soft labels"] = soft.sha256
     examples = [e for e in examples if not is_left_out(e, settings.folds, settings.fold)]
+    examples = contrasted(examples, settings.contrast)
     if group.is_main_process:
         print(
             f"{len(examples)} examples to train on, {len(dev)} to stop by: "

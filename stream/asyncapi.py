@@ -59,7 +59,7 @@ MEANINGS = {
     "ScoredDocument.sentiment": "of the document",
     "ScoredDocument.topic": "the most probable topic of the model",
     "ScoredDocument.monitored": "the monitored topics it counts for",
-    "ScoredDocument.story": "sketch of its words: the same for copies of one story, or nearly",
+    "ScoredDocument.story": "sketch of its words and numbers, the same for copies, or nearly",
     "ScoredDocument.model": "which model scored it",
     "SentimentScore.label": "the most probable",
     "SentimentScore.negative": "probability; the three sum to 1",

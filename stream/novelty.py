@@ -3,7 +3,9 @@
 Retweets and syndicated copies differ in prefix, links, mentions, case and punctuation; some have a
 few words changed. What is left without those is compared word by word: the signature of a text is a
 sketch of its set of words (one bit of each of 96 minima; Li and König, b-bit minwise hashing,
-arXiv 0910.3349), and two texts are copies when enough of those bits are the same.
+arXiv 0910.3349), and two texts are copies when enough of those bits are the same. Beside it stand
+marks of the text's numbers: the quarter, the price and the percentage are what tells apart two
+stories that are put in the same words, so that of those more words must be the same.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from bisect import bisect_left, bisect_right, insort
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from model.text import clean
 
@@ -24,10 +27,22 @@ SAME_BITS = 71
 """Bits that copies have in common, of 96: half of the words that either text has. Texts of which a
 share J of the words is common agree in (1 + J) / 2 of their bits, give or take 4."""
 
+SAME_BITS_OTHER_NUMBERS = 84
+"""The same where each text has a number that the other lacks: three quarters of the words. No more,
+or whoever puts a number of its own into each copy would make a story of each."""
+
+MARKS = 24
+"""Bits for numbers. Two different ones may share one, which takes two texts for more alike."""
+
 _PREFIX = re.compile(r"^(?:rt|via)\s+@\w+:?\s*", re.IGNORECASE)
 _MENTION = re.compile(r"@\w+")
-_WORD = re.compile(r"[^\W_]+")
-_NO_SPACES = re.compile(r"[\u2e80-\uffff]+")
+_SPACED = re.compile(r"[^\W_\u2e80-\uffff]+")
+_UNSPACED = re.compile(r"[^\W_\u0000-\u2e7f]+")
+_NUMBER = re.compile(r"q?\d")  # A quarter, too; not what a tag has in it.
+
+# Of the two numbers that a signature is compared as.
+_SKETCH = np.array([(1 << 64) - 1, (1 << 32) - 1], np.uint64)
+_NUMBERS = np.uint64(((1 << MARKS) - 1) << 32)
 
 _dice = np.random.Generator(np.random.PCG64(0x5EED))
 _FACTORS = _dice.integers(1 << 63, dtype=np.uint64, size=(BITS, 1)) * np.uint64(2) + np.uint64(1)
@@ -35,26 +50,27 @@ _OFFSETS = _dice.integers(1 << 63, dtype=np.uint64, size=(BITS, 1))
 
 
 def signature(text: str) -> str:
-    """96 bits of the text's words, in 16 URL-safe characters.
+    """96 bits of the text's words and 24 of its numbers, in 20 URL-safe characters.
 
     A text of links and punctuation alone is its own story.
     """
     bare = _MENTION.sub(" ", _PREFIX.sub("", clean(text))).casefold()
-    words = np.array([_hash(word) for word in _words(bare) or [text]], np.uint64)
-    mixed = words * _FACTORS + _OFFSETS
+    words = _words(bare) or [text]
+    hashes = np.array([_hash(word) for word in words], np.uint64)
+    mixed = hashes * _FACTORS + _OFFSETS
     mixed ^= mixed >> np.uint64(32)
     bits = mixed.min(axis=1) & np.uint64(1)
-    return base64.urlsafe_b64encode(np.packbits(bits.astype(np.uint8)).tobytes()).decode()
+    marks = np.zeros(MARKS, np.uint8)
+    marks[[_hash(word) % MARKS for word in words if _NUMBER.match(word)]] = 1
+    packed = np.packbits(np.concatenate([bits.astype(np.uint8), marks]))
+    return base64.urlsafe_b64encode(packed.tobytes()).decode()
 
 
 def _words(text: str) -> list[str]:
     """Its words; of a script without spaces, every two characters that stand together."""
-    found: list[str] = []
-    for word in _WORD.findall(text):
-        if len(word) > 2 and _NO_SPACES.fullmatch(word):
-            found += (word[i : i + 2] for i in range(len(word) - 1))
-        else:
-            found.append(word)
+    found: list[str] = _SPACED.findall(text)
+    for run in _UNSPACED.findall(text):
+        found += (run[i : i + 2] for i in range(max(len(run) - 1, 1)))
     return found
 
 
@@ -64,26 +80,38 @@ def _hash(word: str) -> int:
     return int.from_bytes(digest, "little")
 
 
-def _sketch(story: str) -> tuple[int, int]:
-    """A signature's bits in two numbers."""
+def _bits(story: str) -> npt.NDArray[np.uint64]:
+    """A signature in two numbers: 64 bits of its words; above the other 32 of them its marks."""
     raw = base64.urlsafe_b64decode(story)
-    return int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little")
+    return np.array(
+        [int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little")], np.uint64
+    )
+
+
+def _alike(
+    some: npt.NDArray[np.uint64], one: npt.NDArray[np.uint64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """How many bits of their words are the same as in one, and which are copies of it.
+
+    Args:
+        some: signatures, (n, 2).
+        one: a signature, (2,).
+    """
+    same = BITS - np.bitwise_count((some ^ one) & _SKETCH).sum(axis=-1, dtype=np.int64)
+    mine, theirs = one[1] & _NUMBERS, some[..., 1] & _NUMBERS
+    other_numbers = ((mine & ~theirs) != 0) & ((theirs & ~mine) != 0)
+    return same, same >= np.where(other_numbers, SAME_BITS_OTHER_NUMBERS, SAME_BITS)
 
 
 def are_copies(one: str, other: str) -> bool:
     """Whether two signatures are of the same story."""
-    return _same(one, other) >= SAME_BITS
+    return bool(_alike(_bits(one), _bits(other))[1])
 
 
 def likeness(one: str, other: str) -> float:
     """Estimated share of the words of either text that both have, 0 to 1, give or take 0.1."""
-    return max(2.0 * _same(one, other) / BITS - 1.0, 0.0)
-
-
-def _same(one: str, other: str) -> int:
-    """Bits that two signatures have in common."""
-    pairs = zip(_sketch(one), _sketch(other), strict=True)
-    return BITS - sum((a ^ b).bit_count() for a, b in pairs)
+    same, _ = _alike(_bits(one), _bits(other))
+    return max(2.0 * float(same) / BITS - 1.0, 0.0)
 
 
 class NoveltyIndex:
@@ -102,7 +130,7 @@ class NoveltyIndex:
         """of each place of a story, how many copies come before it"""
         self._stories: list[str] = []
         self._rows: dict[str, int] = {}
-        self._sketches = np.zeros((64, 2), np.uint64)
+        self._bits = np.zeros((64, 2), np.uint64)
 
     def insert(self, story: str, pane: int) -> list[tuple[int, int]]:
         """Note the story in the pane (its start); returns ``(pane, change of its count)`` pairs."""
@@ -144,15 +172,14 @@ class NoveltyIndex:
 
     def copies(self, story: str) -> list[str]:
         """All known copies of a story, itself among them if it is known."""
-        used = self._sketches[: len(self._stories)]
-        differ = np.bitwise_count(used ^ np.array(_sketch(story), np.uint64)).sum(axis=1)
-        return [self._stories[i] for i in np.flatnonzero(differ <= BITS - SAME_BITS)]
+        _, copies = _alike(self._bits[: len(self._stories)], _bits(story))
+        return [self._stories[i] for i in np.flatnonzero(copies)]
 
     def _add(self, story: str) -> None:
         row = len(self._stories)
-        if row == len(self._sketches):
-            self._sketches = np.concatenate([self._sketches, np.zeros_like(self._sketches)])
-        self._sketches[row] = _sketch(story)
+        if row == len(self._bits):
+            self._bits = np.concatenate([self._bits, np.zeros_like(self._bits)])
+        self._bits[row] = _bits(story)
         self._stories.append(story)
         self._rows[story] = row
         self._panes[story] = []
@@ -163,5 +190,5 @@ class NoveltyIndex:
         if last != story:
             self._stories[row] = last
             self._rows[last] = row
-            self._sketches[row] = self._sketches[len(self._stories)]
+            self._bits[row] = self._bits[len(self._stories)]
         del self._panes[story]

@@ -20,7 +20,7 @@ PANE = 60
 
 # A record must stay under 16 KiB whatever the traffic. Beyond these numbers within one minute the
 # distinct counts are a floor; the sums of documents stay exact.
-MAX_STORIES = 130
+MAX_STORIES = 120
 MAX_SOURCES = 120
 MAX_EVIDENCE = 3
 MAX_MODELS = 2

@@ -13,6 +13,7 @@ from model.dataset import (
     UNKNOWN,
     DatasetError,
     Example,
+    contrasted,
     key_of,
     merge,
     read_examples,
@@ -157,6 +158,19 @@ def test_a_split_has_about_the_share_that_was_asked_for() -> None:
     first, second = split([Example(f"text {n}") for n in range(2000)], 0.1)
     assert len(first) + len(second) == 2000
     assert 140 < len(second) < 260
+
+
+def test_texts_whose_targets_fare_differently_come_again() -> None:
+    apart = [Example("A up, B down", 2, target="A"), Example("A up, B down", 0, target="B")]
+    others = [
+        Example("A up, B down", 1),
+        Example("A and B up", 2, target="A"),
+        Example("A and B up", 2, target="B"),
+        Example("A up, B unclear", 2, target="A"),
+        Example("A up, B unclear", UNKNOWN, target="B"),
+    ]
+    assert contrasted([*apart, *others], 1) == [*apart, *others]
+    assert contrasted([*apart, *others], 3) == [*apart, *others, *apart, *apart]
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ MODEL = ModelName(name="tiny", version="1")
 
 def story(name: str) -> str:
     """A signature like no other."""
-    digest = hashlib.blake2b(name.encode(), digest_size=12).digest()
+    digest = hashlib.blake2b(name.encode(), digest_size=15).digest()
     return base64.urlsafe_b64encode(digest).decode()
 
 

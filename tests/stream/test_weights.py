@@ -89,7 +89,7 @@ def stream(source: str, **fields: Any) -> list[tuple[int, bytes]]:
     rows = []
     for minute in range(0, 48 * 60, 20):
         time = utc(DAY0 + 60 * minute).isoformat()
-        text = f"{'bad' if minute % 240 == 0 else 'calm'} day {minute} {CITIES[minute % 12]}"
+        text = f"{'bad' if minute % 240 == 0 else 'calm'} day x{minute} {CITIES[minute % 12]}"
         rows.append(body(text=text, source="wire", published_at=time))
     for number in range(24):
         time = utc(DAY0 + 48 * 3600 + 20 * number).isoformat()

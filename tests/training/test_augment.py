@@ -49,6 +49,13 @@ def test_a_target_is_renamed_where_it_stands_and_so_are_the_others() -> None:
     assert len({example.target for example in renamed}) > 10
 
 
+@pytest.mark.parametrize(("share", "kept"), [(0.0, {True}), (1.0, {False})])
+def test_as_many_are_renamed_as_is_asked(share: float, kept: set[bool]) -> None:
+    variations = varied(TEXTS, share)
+    drawn = (variations.draw(1, f"1/{epoch}").text.casefold() for epoch in range(20))
+    assert {"ostrava" in text for text in drawn} == kept
+
+
 def test_a_name_known_from_targets_is_found_in_other_texts() -> None:
     assert any("Ostrava" not in e.text and e.text.startswith("Brokers cut") for e in drawn(3))
 

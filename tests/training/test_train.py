@@ -445,6 +445,8 @@ def test_own_files_can_be_trained_on(
         (["--epochs", "many"], "invalid float value"),
         (["--batch-size", "0"], "batch"),
         (["--workers", "-1"], "workers is -1"),
+        (["--contrast", "0"], "contrast is 0"),
+        (["--renamed", "1.5"], "renamed is 1.5"),
         (["--resume"], "nothing to resume"),
         (["--train", "absent.jsonl"], "absent.jsonl"),
     ],
