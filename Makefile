@@ -12,8 +12,8 @@ UPGRADE ?= --upgrade
 TRAIN_ARGS ?=
 TEACHER ?= sentence-transformers/all-mpnet-base-v2
 SOFT := model/corpus/soft_labels.safetensors
-TAUGHT = --soft-labels $(SOFT)
 DATA ?= ../shared/data
+TRAIN = $(TRAIN_VENV)/bin/python -m model.train --data $(DATA) --soft-labels $(SOFT) --average 0.998
 HELD_OUT = $(addprefix $(DATA)/,twitter_financial_sentiment/valid_clean.jsonl.gz \
   twitter_financial_topic/valid_clean.jsonl.gz sentfin_dev/headlines.jsonl.gz \
   fincuge_finfe/train_dedup.jsonl.gz)
@@ -51,13 +51,16 @@ bench: $(VENV)/.test $(KAFKA_JARS)/.jars ## measure speed and quality
 	$(BIN)/python -m benchmarks
 
 train: $(TRAIN_VENV)/.train ## train the classifier anew and export it (brings torch: 6 GB)
-	$(TRAIN_VENV)/bin/python -m model.train --data $(DATA) --out runs/default $(TAUGHT) --epochs 6 \
-	  --stop-after 2000 --batch-size 64 --learning-rate 1.5e-4 --head-learning-rate 1e-3 --consistency 3 \
-	  --average 0.998 --seed 8 $(TRAIN_ARGS)
-	$(TRAIN_VENV)/bin/python -m model.train --data $(DATA) --out runs/settled $(TAUGHT) --epochs 2 \
-	  --backbone runs/default --learning-rate 5e-5 --head-learning-rate 3e-4 --consistency 3 \
-	  --average 0.998 --seed 9 $(TRAIN_ARGS)
-	$(TRAIN_VENV)/bin/python -m model.export runs/settled
+	$(TRAIN) --out runs/default --epochs 6 --stop-after 2000 --batch-size 64 --learning-rate 1.5e-4 \
+	  --head-learning-rate 1e-3 --consistency 3 --seed 8 $(TRAIN_ARGS)
+	$(TRAIN) --out runs/settled --backbone runs/default --epochs 2 --learning-rate 5e-5 \
+	  --head-learning-rate 3e-4 --consistency 3 --seed 9 $(TRAIN_ARGS)
+	$(TRAIN) --out runs/contrasted --backbone runs/settled --epochs 2 --learning-rate 5e-5 \
+	  --head-learning-rate 1e-4 --consistency 2 --contrast 4 --renamed 0.7 --seed 10 $(TRAIN_ARGS)
+	$(TRAIN) --out runs/steadied --backbone runs/contrasted --epochs 1 --max-steps 900 --learning-rate 5e-5 \
+	  --head-learning-rate 1e-4 --consistency 3 --contrast 3 --renamed 0.8 --average 0.997 --seed 11 \
+	  $(TRAIN_ARGS)
+	$(TRAIN_VENV)/bin/python -m model.export runs/steadied
 	$(TRAIN_VENV)/bin/python -m model.evaluate model/weights $(HELD_OUT) --targets \
 	  --drop-label mixed --json benchmarks/results/model.json
 	$(TRAIN_VENV)/bin/python -m model.card model/weights benchmarks/results/model.json

@@ -64,6 +64,7 @@ def test_the_description_says_what_it_is(exported: Path) -> None:
     assert all(value > 0 for value in about["temperature"].values())
     assert about["training"]["settings"]["epochs"] == 4
     assert about["training"]["dev"]
+    assert json.loads((exported / "tokenizer.json").read_text())["truncation"] is None
 
 
 def test_an_export_that_is_not_the_network_replaces_nothing(
@@ -71,7 +72,7 @@ def test_an_export_that_is_not_the_network_replaces_nothing(
 ) -> None:
     monkeypatch.setattr("model.export.parity", lambda *_: {"sentiment_agreement": 0.98})
     (tmp_path / "model.json").write_text("what was there")
-    with pytest.raises(ExportFault, match=r"98\.0% of .* at least 99% are needed"):
+    with pytest.raises(ExportFault, match=r"98\.00% of .* at least 99% are needed"):
         export(run, tmp_path, "tiny", ["en"])
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
     assert (tmp_path / "model.json").read_text() == "what was there"
