@@ -101,8 +101,20 @@ def _what(about: Mapping[str, Any]) -> Iterator[str]:
         yield _table(("file", "checksum"), list(files.items()))
 
 
+def _runs(about: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is known of its training, the run that it is from last, after those it went on from."""
+    runs: list[dict[str, Any]] = []
+    run = about.get("training")
+    while run:
+        runs.insert(0, {name: value for name, value in run.items() if name != "after"})
+        run = run.get("after")
+    return runs
+
+
 def _data(about: Mapping[str, Any]) -> Iterator[str]:
-    data = about.get("data") or (about.get("training") or {}).get("data")
+    data = about.get("data") or {
+        name: detail for run in _runs(about) for name, detail in dict(run.get("data") or {}).items()
+    }
     if not data:
         yield "The model does not name its files. What `make train` trains on:"
         data = [*LICENCES, "model/corpus"]
@@ -131,10 +143,19 @@ def _licence(name: str) -> str:
 
 
 def _training(about: Mapping[str, Any]) -> Iterator[str]:
-    training = {k: v for k, v in (about.get("training") or {}).items() if k != "data"}
-    if training:
-        rows = [(name, _value(value)) for name, value in _flat(training)]
+    runs = [
+        dict(_flat({name: value for name, value in run.items() if name != "data"}))
+        for run in _runs(about)
+    ]
+    if not any(runs):
+        return
+    names = dict.fromkeys(name for run in reversed(runs) for name in run)
+    rows = [(name, *(_value(run[name]) if name in run else "" for run in runs)) for name in names]
+    if len(runs) == 1:
         yield _table(("setting or outcome", "value"), rows)
+        return
+    yield "It was trained in several runs, each from the weights of the one before."
+    yield _table(("setting or outcome", *(f"run {i + 1}" for i in range(len(runs)))), rows)
 
 
 def _figures(evaluation: Mapping[str, Any]) -> Iterator[str]:

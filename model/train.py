@@ -163,7 +163,12 @@ def train(
     set_seed(settings.seed)
     group = processes()
     checkpoints = out / "checkpoints"
-    described = {"settings": asdict(settings), "processes": group.num_processes, **(about or {})}
+    described = {
+        "settings": asdict(settings),
+        **({"max_steps": max_steps} if max_steps > 0 else {}),
+        "processes": group.num_processes,
+        **(about or {}),
+    }
     start_from = _to_resume(out, described) if resume else None
     group.wait_for_everyone()  # What all have read is now written anew.
     if group.is_main_process:

@@ -82,6 +82,19 @@ def test_each_file_of_the_data_has_its_use_and_licence(file: str, use: str, lice
     assert "yixuantt/FinEntity" in text
 
 
+def test_runs_that_go_on_from_one_another_stand_beside_each_other() -> None:
+    first = {"settings": {"epochs": 6, "seed": 1}, "data": {"elsewhere/a.csv": "aa"}}
+    second = {"settings": {"epochs": 2, "soft": 0.7}, "data": {"elsewhere/b.csv": "bb"}}
+    about = {**ABOUT, "data": None, "training": {**second, "after": first, "minutes": 5}}
+    text = card(about, evaluation())
+    assert "| setting or outcome | run 1 | run 2 |" in text
+    assert "| settings.epochs | 6 | 2 |" in text
+    assert "| settings.seed | 1 | |" in text.replace("|  |", "| |")
+    assert "| minutes | | 5 |" in text.replace("|  |", "| |")
+    assert "elsewhere/a.csv" in text
+    assert "elsewhere/b.csv" in text
+
+
 def test_data_may_stand_in_the_training_or_nowhere() -> None:
     nested = {**ABOUT, "training": {"data": ABOUT["data"]}}
     del nested["data"]

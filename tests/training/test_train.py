@@ -103,6 +103,7 @@ def test_a_run_writes_what_reproduces_it(undisturbed: Path, dev: list[Example]) 
     run = json.loads((undisturbed / "run.json").read_text())
     assert run["settings"] == asdict(SETTINGS)
     assert run["data"] == {"toy": "1"}
+    assert "max_steps" not in run
     metrics = json.loads((undisturbed / "metrics.json").read_text())
     assert [entry["epoch"] for entry in metrics["dev"]] == [1, 2, 3]
     assert metrics["dev"][-1].keys() >= {
@@ -131,6 +132,13 @@ def test_it_learns(run: Run, tmp_path: Path) -> None:
     assert watch.losses[-1] < watch.losses[0] / 2
     assert metrics["held_out"]["toy"]["sentiment_accuracy"] == 1
     assert metrics["held_out"]["toy"]["topic_accuracy"] == 1
+
+
+def test_a_schedule_of_fewer_steps_is_written_down(run: Run, tmp_path: Path) -> None:
+    watch = Watch()
+    run(tmp_path, callbacks=[watch], max_steps=4)
+    assert len(watch.epochs) == 4
+    assert json.loads((tmp_path / "run.json").read_text())["max_steps"] == 4
 
 
 def test_it_stops_in_the_middle_of_its_schedule(run: Run, tmp_path: Path) -> None:
