@@ -43,7 +43,7 @@ def burst() -> list[Message]:
     """Two quiet days, then bad news that fires."""
     rows = []
     for minute in range(0, 48 * 60, 20):
-        text = f"{'bad' if minute % 240 == 0 else 'calm'} day {minute} {CITIES[minute % 12]}"
+        text = f"{'bad' if minute % 240 == 0 else 'calm'} day x{minute} {CITIES[minute % 12]}"
         rows.append((DAY0 + 60 * minute, {"text": text}))
     for number in range(12):
         city, other = CITIES[number], CITIES[(number * 7 + 3) % 12]
@@ -58,7 +58,7 @@ def burst() -> list[Message]:
 def calm() -> list[Message]:
     """Another two days, in which what fires comes to its end."""
     times = range(BURST + 1200, BURST + 48 * 3600, 1200)
-    rows = [(t, {"text": f"calm {t} {CITIES[t // 1200 % 12]} z{t % 977}"}) for t in times]
+    rows = [(t, {"text": f"calm x{t} {CITIES[t // 1200 % 12]} z{t % 977}"}) for t in times]
     return messages(rows, 1000)
 
 
