@@ -36,7 +36,7 @@ MARKS = 24
 
 _PREFIX = re.compile(r"^(?:rt|via)\s+@\w+:?\s*", re.IGNORECASE)
 _MENTION = re.compile(r"@\w+")
-_SPACED = re.compile(r"[^\W_\u2e80-\uffff]+")
+_SPACED = re.compile(r"[^\W_\u2e80-\U0010ffff]+")
 _UNSPACED = re.compile(r"[^\W_\u0000-\u2e7f]+")
 _NUMBER = re.compile(r"q?\d")  # A quarter, too; not what a tag has in it.
 
