@@ -119,7 +119,7 @@ class Varied:
         return f"{name} {dice.choice(_SORTS)}".strip()
 
 
-def varied(examples: Sequence[Example], renamed: float = 0.5) -> Varied:
+def varied(examples: Sequence[Example], renamed: float) -> Varied:
     """Find the names in the examples: all their targets, wherever they stand, and cashtags.
 
     ``renamed`` is the share of the texts with names that get others.

@@ -90,8 +90,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in (
-            *("epochs", "batch_size", "accumulate", "max_tokens", "contrast"),
-            *("patience", "lora_rank"),
+            "epochs",
+            "batch_size",
+            "accumulate",
+            "max_tokens",
+            "contrast",
+            "patience",
+            "lora_rank",
         ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be more than 0")
@@ -178,6 +183,7 @@ def train(
         }
         _begin(out, described, dev, serving, resume)
 
+    examples = contrasted(examples, settings.contrast)
     tokenizer = AutoTokenizer.from_pretrained(str(backbone))
     network = TwoHeadClassifier.from_backbone(backbone, settings.dropout)
     vary = None
@@ -365,7 +371,6 @@ def _train_as_asked(given: dict[str, Any]) -> dict[str, Any]:
         soft = SoftLabels.read(given["soft_labels"])
         hashes["soft labels"] = soft.sha256
     examples = [e for e in examples if not is_left_out(e, settings.folds, settings.fold)]
-    examples = contrasted(examples, settings.contrast)
     if group.is_main_process:
         print(
             f"{len(examples)} examples to train on, {len(dev)} to stop by: "

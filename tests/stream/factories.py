@@ -20,6 +20,8 @@ from stream.slices import Entry, Mark, Progress, Read
 DAY0 = 20_000 * 86_400
 """A midnight; windows of all lengths begin there."""
 
+CITIES = "Oslo Lima Cairo Perth Quito Minsk Dakar Sofia Accra Delhi Turin Hanoi".split()
+
 SENTIMENT_OF = (-9_000, 100, 8_000)
 MODEL = ModelName(name="tiny", version="1")
 
@@ -91,6 +93,23 @@ def config(topics: Sequence[str] = ("class:macro",), **changes: Any) -> Aggregat
 def body(**fields: Any) -> bytes:
     """A document's message, with a text and a source."""
     return json.dumps({"text": "Some text", "source": "wire", **fields}).encode()
+
+
+def quiet_days() -> list[tuple[int, str]]:
+    """Times and texts of two days: one text in twelve is bad."""
+    return [
+        (
+            DAY0 + 60 * minute,
+            f"{'bad' if minute % 240 == 0 else 'calm'} day x{minute} {CITIES[minute % 12]}",
+        )
+        for minute in range(0, 48 * 60, 20)
+    ]
+
+
+def bad_news(number: int) -> str:
+    """A bad text, for each number another story."""
+    city, other = CITIES[number % 12], CITIES[(number * 7 + 3) % 12]
+    return f"bad {city} {number} {other} x{number * 31} y{number * 17}"
 
 
 def raw(value: bytes | None, offset: int = 0, arrived: float | None = DAY0) -> Raw:

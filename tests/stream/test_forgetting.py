@@ -15,13 +15,12 @@ from stream.scorer import Raw, Scorer
 from stream.slices import Forget, Message, decode, encode
 from stream.watchlist import Entry as Watched
 from stream.watchlist import Watchlist
-from tests.stream.factories import DAY0, TinyClassifier, body, config
+from tests.stream.factories import CITIES, DAY0, TinyClassifier, bad_news, body, config, quiet_days
 from tests.stream.test_aggregator import World
 
 TOPIC = "watch:market"
 WATCHLIST = Watchlist((Watched(id="market", match="all"),))
 CONFIG: AggregatorConfig = config((TOPIC,), document_partitions=1)
-CITIES = "Oslo Lima Cairo Perth Quito Minsk Dakar Sofia Accra Delhi Turin Hanoi".split()
 BURST = DAY0 + 48 * 3600
 LONG_ID = "https://forum.example/" + "x" * 100
 
@@ -41,15 +40,15 @@ def messages(rows: list[tuple[int, dict[str, str]]], first: int) -> list[Message
 
 def burst() -> list[Message]:
     """Two quiet days, then bad news that fires."""
-    rows = []
-    for minute in range(0, 48 * 60, 20):
-        text = f"{'bad' if minute % 240 == 0 else 'calm'} day x{minute} {CITIES[minute % 12]}"
-        rows.append((DAY0 + 60 * minute, {"text": text}))
+    rows = [(time, {"text": text}) for time, text in quiet_days()]
     for number in range(12):
-        city, other = CITIES[number], CITIES[(number * 7 + 3) % 12]
-        text = f"bad {city} {number} {other} x{number * 31} y{number * 17}"
         author = "ana" if number % 3 == 0 else f"writer-{number}"
-        fields = {"text": text, "source": f"s{number}", "author": author, "id": f"doc-{number}"}
+        fields = {
+            "text": bad_news(number),
+            "source": f"s{number}",
+            "author": author,
+            "id": f"doc-{number}",
+        }
         rows.append((BURST + 20 * number, fields))
     rows.append((BURST + 600, {"text": "calm end"}))
     return messages(rows, 0)

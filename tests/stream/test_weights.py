@@ -16,11 +16,19 @@ from stream.scorer import BadDocument, Scorer, parse
 from stream.slices import WEIGHT, Slice, decode, encode
 from stream.watchlist import Entry as Watched
 from stream.watchlist import Watchlist
-from tests.stream.factories import DAY0, TinyClassifier, body, config, entry, raw
+from tests.stream.factories import (
+    DAY0,
+    TinyClassifier,
+    bad_news,
+    body,
+    config,
+    entry,
+    quiet_days,
+    raw,
+)
 
 WATCHLIST = Watchlist((Watched(id="market", match="all"),))
 TOPIC = "watch:market"
-CITIES = "Oslo Lima Cairo Perth Quito Minsk Dakar Sofia Accra Delhi Turin Hanoi".split()
 
 
 def scored(weights: dict[str, float] | None = None, **fields: Any) -> tuple[float | None, int]:
@@ -86,16 +94,13 @@ def test_evidence_of_little_weight_comes_after_that_of_more():
 
 def stream(source: str, **fields: Any) -> list[tuple[int, bytes]]:
     """Two quiet days of two sources, then a burst of bad news from one."""
-    rows = []
-    for minute in range(0, 48 * 60, 20):
-        time = utc(DAY0 + 60 * minute).isoformat()
-        text = f"{'bad' if minute % 240 == 0 else 'calm'} day x{minute} {CITIES[minute % 12]}"
-        rows.append(body(text=text, source="wire", published_at=time))
+    rows = [
+        body(text=text, source="wire", published_at=utc(time).isoformat())
+        for time, text in quiet_days()
+    ]
     for number in range(24):
         time = utc(DAY0 + 48 * 3600 + 20 * number).isoformat()
-        city, other = CITIES[number % 12], CITIES[(number * 7 + 3) % 12]
-        text = f"bad {city} {number} {other} x{number * 31} y{number * 17}"
-        rows.append(body(text=text, source=source, published_at=time, **fields))
+        rows.append(body(text=bad_news(number), source=source, published_at=time, **fields))
     end = utc(DAY0 + 49 * 3600).isoformat()
     rows.append(body(text="calm end", source="wire", published_at=end))
     return list(enumerate(rows))

@@ -23,7 +23,7 @@ TEXTS = [
     Example("Ostrava Steel helps the rouble", 1, TOPICS.index("Currencies")),
     Example("nothing here", 1),
 ]
-VARIED = varied(TEXTS)
+VARIED = varied(TEXTS, 0.5)
 
 
 def drawn(index: int) -> list[Example]:

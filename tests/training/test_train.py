@@ -141,6 +141,19 @@ def test_a_schedule_of_fewer_steps_is_written_down(run: Run, tmp_path: Path) -> 
     assert json.loads((tmp_path / "run.json").read_text())["max_steps"] == 4
 
 
+def test_texts_whose_targets_fare_differently_are_learned_more_often(
+    bert: Path, examples: list[Example], dev: list[Example], tmp_path: Path
+) -> None:
+    apart = [replace(examples[0], target=f"T{label}", sentiment=label) for label in (0, 2)]
+    steps = []
+    for times in (1, 5):
+        watch = Watch()
+        once = replace(SETTINGS, epochs=1, contrast=times)
+        train(once, bert, [*examples, *apart], dev, {}, tmp_path / f"{times}", callbacks=[watch])
+        steps.append(len(watch.epochs))
+    assert steps == [6, 7]  # 42 examples, and 50, in batches of 8
+
+
 def test_it_stops_in_the_middle_of_its_schedule(run: Run, tmp_path: Path) -> None:
     watch = Watch()
     metrics = run(tmp_path, replace(SETTINGS, stop_after=7), callbacks=[watch])
@@ -311,7 +324,7 @@ def test_two_views_of_a_text_are_drawn_together(
         train(settings, bert, [examples[0], *unlabelled], examples[:4], {}, out)
         network = TwoHeadClassifier.from_pretrained(out)
         tokenizer = AutoTokenizer.from_pretrained(out)
-        vary = partial(varied(examples).in_epoch, 99)
+        vary = partial(varied(examples, 0.5).in_epoch, 99)
         data = Tokenized(examples, tokenizer, 32, vary)
         views = [data[i + view * len(data)] for view in range(2) for i in range(len(data))]
         batch = collate(views, 1)
@@ -370,7 +383,7 @@ def test_a_run_may_be_resumed_with_other_workers(run: Run, tmp_path: Path) -> No
 
 def test_what_workers_are_given_can_be_sent_to_them(bert: Path, examples: list[Example]) -> None:
     """Where processes are not forked, as on a Mac."""
-    vary = partial(varied(examples).in_epoch, 7)
+    vary = partial(varied(examples, 0.5).in_epoch, 7)
     data = Tokenized(examples, AutoTokenizer.from_pretrained(bert), 32, vary)
     data.set_epoch(3)
     copy = pickle.loads(pickle.dumps(data))
