@@ -112,7 +112,7 @@ def planted(found: Sequence[Post]) -> list[Document]:
     return [
         Document(
             ((post.topic, entry(offset, post)),),
-            Read(0, offset, post.time, 0, 1, int(post.label == 0)),
+            Read(0, offset, post.time, 0, 1, int(post.tells_negative)),
             "twitter",
         )
         for offset, post in enumerate(found)

@@ -33,10 +33,10 @@ from benchmarks.rules import HOUR, RULES, STEP, Series, alerts
 from benchmarks.spike_picture import picture
 from model.classifier import Classifier
 from model.dataset import read_rows
-from model.labels import SENTIMENTS
 from stream.aggregator import Aggregator, AggregatorConfig
 from stream.evidence import evidence_of
 from stream.novelty import signature
+from stream.records import NEGATIVE_FROM
 from stream.slices import AUTHOR, Entry, Mark, Progress, Read, Slice
 from tests.conftest import DATA
 
@@ -73,6 +73,11 @@ class Post(NamedTuple):
     story: str
     source: str
     text: str
+
+    @property
+    def tells_negative(self) -> bool:
+        """As the scorer would say; ``label`` is what the rules count by."""
+        return self.negative >= NEGATIVE_FROM
 
 
 @dataclass(frozen=True)
@@ -275,7 +280,7 @@ def detect(posts: Sequence[Post], tried: tuple[float, int]) -> list[Alert]:
             found += aggregator.handle(Slice(topic, tuple(entries))).alerts
         newest = posts[end - 1].time
         read = tuple(
-            Read(0, offset, posts[offset].time, 0, 1, int(posts[offset].label == 0))
+            Read(0, offset, posts[offset].time, 0, 1, int(posts[offset].tells_negative))
             for offset in range(start, end)
         )
         mark = Mark(newest, float(newest))
@@ -288,9 +293,19 @@ def entry(offset: int, post: Post) -> Entry:
     """A post as the scorer would hand it on."""
     who = AUTHOR + hashlib.blake2b(post.source.encode(), digest_size=4).hexdigest()
     evidence = None
-    if post.label == SENTIMENTS.index("negative"):
+    if post.tells_negative:
         evidence = evidence_of(str(offset), post.text, None, who, post.time, post.negative)
-    return Entry(0, offset, post.time, post.label, post.sentiment, post.story, who, evidence)
+    return Entry(
+        0,
+        offset,
+        post.time,
+        post.label,
+        post.sentiment,
+        post.story,
+        who,
+        evidence,
+        negative=post.tells_negative,
+    )
 
 
 def in_steps(posts: Sequence[Post]) -> tuple[int, dict[str, Series]]:

@@ -181,7 +181,7 @@ class Aggregator:
                 pane = Pane.from_json(record)
                 self._topic(topic).restore(start, pane)
                 self._schedule(start + PANE, topic)
-                if pane.counts[0] and start >= self._border:
+                if pane.negative_stories and start >= self._border:
                     # It may have been stored and not been tested.
                     self._suspect(topic, start)
         for topic, windows in self.windows.items():
@@ -246,7 +246,7 @@ class Aggregator:
                 output.repeated += 1
             else:
                 touched.add(start)
-                if entry.label == 0:
+                if entry.tells_negative:
                     self._suspect(message.topic, start)
         for start in touched:
             output.panes[pane_key(message.topic, start)] = windows.panes[start].to_json()

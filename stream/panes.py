@@ -84,7 +84,7 @@ class Pane:
         self.weighted += (entry.weight - WEIGHT) * entry.sentiment
         if entry.weight == 0:
             return True
-        negative = entry.label == 0
+        negative = entry.tells_negative
         if _is_room(entry.story, negative, self.stories, self.negative_stories, MAX_STORIES):
             self.stories.add(entry.story)
             if negative:

@@ -29,6 +29,14 @@ Kind = Literal["news", "comment", "press-release", "filing", "other"]
 Weight = Annotated[float, Field(ge=0, le=10)]
 """How much a document counts; 1 is usual, and one of 0 makes no spike."""
 
+NEGATIVE_FROM = 0.3
+"""Probability of negative from which a text tells a negative story.
+
+Below a half, and so of texts too that are called neutral: a spike of few texts is missed when half
+of them are called neutral by a narrow margin, and what is usual is counted by the same measure
+(python -m benchmarks.spikes).
+"""
+
 
 def _plausible(time: datetime) -> datetime:
     """Refuse times that no archive and no clock gives; the far future would stop the stream."""

@@ -17,6 +17,7 @@ from stream.authors import hashed
 from stream.evidence import evidence_of
 from stream.novelty import signature
 from stream.records import (
+    NEGATIVE_FROM,
     Document,
     Monitored,
     ScoredDocument,
@@ -31,7 +32,6 @@ MAX_AHEAD = 300
 
 MAX_BYTES = 1_000_000
 """Size of the largest message that is parsed at all."""
-
 
 FAULTS = ("empty", "too-large", "encoding", "json", "schema", "fault")
 """What can be wrong with a message: the codes of dead letters.
@@ -149,6 +149,7 @@ class Scorer:
         watchlist: Watchlist,
         author_key: bytes,
         weights: Mapping[str, float] | None = None,
+        negative_from: float = NEGATIVE_FROM,
     ) -> None:
         """Make a scorer.
 
@@ -157,12 +158,14 @@ class Scorer:
             watchlist: what documents may count for besides their class.
             author_key: key of the hash that stands for an author's handle.
             weights: by source, how much its documents count, whatever they say themselves.
+            negative_from: probability of negative from which a text tells a negative story.
         """
         self.classifier = classifier
         self.watchlist = watchlist
         self.model = ModelName(name=classifier.name, version=classifier.version)
         self._author_key = author_key
         self._weights = weights or {}
+        self._negative_from = negative_from
         self._newest: datetime | None = None
 
     def score(self, raws: Sequence[Raw], now: float | None) -> Batch:
@@ -194,7 +197,7 @@ class Scorer:
             batch.scored.append((raw, scored))
             entries += self._entries(raw, scored)
         batch.slices = slices_of(entries, self.model)
-        batch.progress = _progress(batch.scored, now)
+        batch.progress = self._progress(batch.scored, now)
         return batch
 
     def _classify(
@@ -231,7 +234,7 @@ class Scorer:
             whole.scored += batch.scored
         entries = [entry for raw, scored in whole.scored for entry in self._entries(raw, scored)]
         whole.slices = slices_of(entries, self.model)
-        whole.progress = _progress(whole.scored, now)
+        whole.progress = self._progress(whole.scored, now)
         return whole
 
     def _event_time(self, document: Document, raw: Raw) -> tuple[datetime, bool]:
@@ -302,8 +305,9 @@ class Scorer:
         for monitored in scored.monitored:
             sentiment = monitored.sentiment
             label = SENTIMENTS.index(sentiment.label)
+            negative = self._tells_negative(sentiment)
             evidence = None
-            if label == 0 and weight:
+            if negative and weight:
                 evidence = evidence_of(
                     scored.id,
                     scored.title or scored.text,
@@ -327,8 +331,33 @@ class Scorer:
                     source,
                     evidence,
                     weight,
+                    None if negative == (label == 0) else negative,
                 ),
             )
+
+    def _tells_negative(self, sentiment: SentimentScore) -> bool:
+        return sentiment.negative >= self._negative_from
+
+    def _progress(
+        self, scored: Sequence[tuple[Raw, ScoredDocument]], now: float | None
+    ) -> Progress | None:
+        if not scored:
+            return None
+        newest: dict[int, int] = {}
+        sources: dict[str, int] = {}
+        read = []
+        for raw, document in scored:
+            time = int(document.event_time.timestamp())
+            newest[raw.partition] = max(newest.get(raw.partition, time), time)
+            source = sources.setdefault(document.source, len(sources))
+            # What makes no spike teaches nothing of what is usual; its source is heard all the
+            # same.
+            counted = document.monitored if document.weight != 0 else ()
+            negative = sum(self._tells_negative(m.sentiment) for m in counted)
+            read.append(Read(raw.partition, raw.offset, time, source, len(counted), negative))
+        arrived = float(max(newest.values())) if now is None else now
+        marks = {partition: Mark(time, arrived) for partition, time in newest.items()}
+        return Progress(marks, tuple(read), tuple(sources))
 
 
 def _sentiment(score: Score) -> SentimentScore:
@@ -343,23 +372,3 @@ def _thousandths(weight: float | None) -> int:
     if weight is None:
         return WEIGHT
     return max(round(weight * WEIGHT), 1) if weight else 0
-
-
-def _progress(scored: Sequence[tuple[Raw, ScoredDocument]], now: float | None) -> Progress | None:
-    if not scored:
-        return None
-    newest: dict[int, int] = {}
-    sources: dict[str, int] = {}
-    read = []
-    for raw, document in scored:
-        time = int(document.event_time.timestamp())
-        newest[raw.partition] = max(newest.get(raw.partition, time), time)
-        source = sources.setdefault(document.source, len(sources))
-        # What makes no spike teaches nothing of what is usual; its source is heard all the same.
-        counted = document.monitored if document.weight != 0 else ()
-        negative = sum(m.sentiment.label == "negative" for m in counted)
-        topics = len(counted)
-        read.append(Read(raw.partition, raw.offset, time, source, topics, negative))
-    arrived = float(max(newest.values())) if now is None else now
-    marks = {partition: Mark(time, arrived) for partition, time in newest.items()}
-    return Progress(marks, tuple(read), tuple(sources))

@@ -21,7 +21,7 @@ from pydantic_settings import (
 )
 
 from alerts.settings import Age, DeliverySettings, DetectorSettings, Section, TableRetention
-from stream.records import Weight
+from stream.records import NEGATIVE_FROM, Weight
 
 HOUR = 3600
 
@@ -124,6 +124,13 @@ class WorkerSettings(Section):
         description="what runs the model; `torch` takes a GPU where there is one, and needs "
         "`model` and the extra `train`",
     )
+    negative_from: float = Field(
+        NEGATIVE_FROM,
+        gt=0,
+        lt=1,
+        description="probability of negative from which a text tells a negative story, whatever "
+        "its label; alerts are about those",
+    )
     classify_threads: int = Field(2, ge=1, le=64, description="processor cores for the classifier")
     allowed_lateness: float = Field(30.0, ge=0, description="s of disorder within a source")
     idle_after: float = Field(
@@ -171,8 +178,11 @@ class Settings(BaseSettings):
 
     @property
     def config_version(self) -> str:
-        """A short hash of what decides about alerts: detector settings, weights, watchlist."""
-        parts = [self.detector.model_dump_json().encode()]
+        """A short hash of what decides about alerts.
+
+        Those are the detector's settings, what tells a negative story, weights and watchlist.
+        """
+        parts = [self.detector.model_dump_json().encode(), str(self.worker.negative_from).encode()]
         if self.watchlist is not None:
             parts.append(self.watchlist.read_bytes())
         if self.weights:

@@ -48,9 +48,16 @@ class Entry(NamedTuple):
     source: str
     """short hash of the author, else of the source"""
     evidence: dict[str, Any] | None
-    """of a negative document, what an alert may show"""
+    """of a document that tells a negative story, what an alert may show"""
     weight: int = WEIGHT
     """in 1/1000; of 0 it is among the documents, and in no other count"""
+    negative: bool | None = None
+    """whether it tells a negative story; None: as the label says"""
+
+    @property
+    def tells_negative(self) -> bool:
+        """Whether it tells a negative story."""
+        return self.label == 0 if self.negative is None else self.negative
 
 
 @dataclass(frozen=True)
@@ -127,11 +134,7 @@ def encode(message: Message) -> bytes:
     data: dict[str, Any]
     match message:
         case Slice(topic, entries, model):
-            # A worker of before weights reads the first eight.
-            data = {
-                "topic": topic,
-                "entries": [e[:8] if e.weight == WEIGHT else e for e in entries],
-            }
+            data = {"topic": topic, "entries": [_shortened(entry) for entry in entries]}
             if model is not None:
                 data["model"] = [model.name, model.version]
         case Progress(marks, read, sources):
@@ -142,6 +145,13 @@ def encode(message: Message) -> bytes:
         case Forget(digests):
             data = {"forget": digests}
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _shortened(entry: Entry) -> tuple[Any, ...]:
+    """The entry without the last fields that say nothing of their own."""
+    if entry.negative is not None:
+        return entry
+    return entry[:9] if entry.weight != WEIGHT else entry[:8]
 
 
 def decode(value: bytes) -> Message:

@@ -37,7 +37,7 @@ def build_scorer(settings: Settings) -> Scorer:
     worker = settings.worker
     classifier = Classifier.load(settings.model, worker.classify_threads, worker.backend)
     key = settings.author_key.get_secret_value().encode()
-    return Scorer(classifier, watchlist, key, settings.weights)
+    return Scorer(classifier, watchlist, key, settings.weights, worker.negative_from)
 
 
 def config_of(

@@ -128,6 +128,8 @@ class TinyScore:
 class TinyClassifier:
     """Negative where a text says "bad", positive where it says "good"; keeps what it was given.
 
+    "perhaps" makes it unsure: bad is neutral, by a narrow margin.
+
     Towards a target what stands before its name counts, back to the name before.
     """
 
@@ -154,6 +156,8 @@ class TinyClassifier:
 
 
 def _score(text: str) -> TinyScore:
+    if "perhaps bad" in text.lower():
+        return TinyScore("neutral", (0.4, 0.5, 0.1))
     if "bad" in text.lower():
         return TinyScore("negative", (0.9, 0.08, 0.02))
     if "good" in text.lower():

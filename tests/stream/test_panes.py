@@ -29,8 +29,9 @@ def source_logs(draw: st.DrawFn) -> list[list[Entry]]:
                 named=draw(st.sampled_from("ABCDEF")),
                 source=draw(st.sampled_from("xyz")),
                 weight=draw(st.sampled_from([0, 250, WEIGHT, WEIGHT, 3 * WEIGHT])),
+                negative=draw(st.sampled_from([None, None, True, False])),
             )
-            if label == 0:
+            if found.tells_negative:
                 # A document sent twice has one identity in two places.
                 identity = draw(st.sampled_from(["a", "b", f"{partition}-{offset}"]))
                 negative = draw(st.sampled_from([0.6, 0.8, 0.95]))
@@ -129,6 +130,19 @@ def test_a_record_stays_small_under_a_flood_of_any_script(letter):
     assert len(made.stories - made.negative_stories.keys()) == MAX_STORIES
     assert len(made.negative_sources) == len(made.sources - made.negative_sources) == MAX_SOURCES
     assert len(made.evidence) == 3
+
+
+def test_negative_stories_are_what_tells_one_whatever_its_label():
+    made = pane(
+        [
+            entry(offset=0, label=1, named="leaning", negative=True),
+            entry(offset=1, label=0, named="unsure", negative=False),
+            entry(offset=2, label=0, named="plain"),
+        ]
+    )
+    assert made.counts == [2, 1, 0]
+    assert set(made.negative_stories) == {story("leaning"), story("plain")}
+    assert made.stories == {story("leaning"), story("unsure"), story("plain")}
 
 
 def test_a_flood_of_neutral_texts_hides_no_negative_one():

@@ -250,6 +250,20 @@ def test_only_what_is_negative_carries_evidence():
     assert good.evidence is None
 
 
+@pytest.mark.parametrize(
+    ("negative_from", "told"), [(0.3, [True, True]), (0.5, [False, True]), (0.95, [False, False])]
+)
+def test_what_tells_a_negative_story_is_set_by_its_probability(negative_from, told):
+    made = Scorer(TinyClassifier(), WATCHLIST, b"key", negative_from=negative_from)
+    batch = made.score([raw(body(text="perhaps bad"), 0), raw(body(text="bad"), 1)], DAY0)
+    entries = batch.slices[0].entries
+    assert [entry.label for entry in entries] == [1, 0]
+    assert [entry.tells_negative for entry in entries] == told
+    assert [entry.evidence is not None for entry in entries] == told
+    assert batch.progress is not None
+    assert [read.negative > 0 for read in batch.progress.read] == told
+
+
 def test_progress_tells_how_far_each_partition_came():
     raws = [
         Raw(0, 1, body(published_at=at(DAY0 - 7200)), DAY0),

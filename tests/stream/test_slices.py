@@ -23,6 +23,8 @@ from tests.stream.factories import DAY0, entry
     [
         Slice("watch:茅台", (entry(1, 2, label=0, named="跌"), entry(1, 3))),
         Slice("class:macro", ()),
+        Slice("class:macro", (entry(label=1, negative=True), entry(label=0, negative=False))),
+        Slice("class:macro", (entry(weight=500), entry(weight=500, negative=True))),
         Progress({0: Mark(DAY0, 1.5)}, (Read(0, 7, DAY0, 1, 2, 1),), ("wire", "路透")),
         Progress({0: Mark(DAY0, 1.5), 11: Mark(3, 4.25)}),
         Tick(12.5),

@@ -32,6 +32,7 @@ def entry_lists(draw: st.DrawFn) -> list[Entry]:
             named=draw(st.sampled_from("ABC")),
             source=draw(st.sampled_from("xyz")),
             weight=draw(st.sampled_from([WEIGHT, WEIGHT, 0, 500, 2 * WEIGHT])),
+            negative=draw(st.sampled_from([None, None, True, False])),
         )
         for offset in range(draw(st.integers(0, 20)))
     ]
@@ -50,7 +51,7 @@ def owned(entries: list[Entry]) -> set[tuple[str, int]]:
 def sums(entries: list[Entry], start: int, end: int) -> dict[str, float]:
     """What the window ``[start, end)`` holds, recomputed from nothing but the entries."""
     inside = [e for e in entries if start <= pane_of(e.time) < end]
-    negative = [e for e in entries if e.label == 0]
+    negative = [e for e in entries if e.tells_negative]
     total = sum(e.sentiment * e.weight for e in inside)
     weight = sum(e.weight for e in inside)
     return {
@@ -131,7 +132,7 @@ def test_trailing_windows_are_the_sums_of_their_entries_late_ones_too(data):
             windows.close(border)
         if windows.closed_to is not None:
             assert trailing(windows) == trailing_sums(entries[:done], border)
-            negative = [e for e in entries[:done] if e.label == 0 and e.weight]
+            negative = [e for e in entries[:done] if e.tells_negative and e.weight]
             for seconds in TRAILING:
                 held = {e.source for e in negative if border - seconds <= pane_of(e.time) < border}
                 assert windows.negative_sources(seconds).distinct == len(held)
