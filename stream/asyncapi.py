@@ -80,7 +80,8 @@ MEANINGS = {
     "Window.negative": "documents",
     "Window.neutral": "documents",
     "Window.positive": "documents",
-    "Window.negative_stories": "distinct negative stories",
+    "Window.negative_stories": "distinct ones, each told by a text whose probability of negative"
+    " is high enough (`worker.negative_from`), whatever its label",
     "Window.expected_negative_stories": "what the topic's past led to expect when the window began;"
     " null before the first hour was learned",
     "Window.revision": "documents counted so far; never falls",

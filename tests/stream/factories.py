@@ -62,7 +62,7 @@ def progress(
         newest[made.partition] = max(newest.get(made.partition, made.time), made.time)
     sources = tuple(dict.fromkeys(made.source for made in once.values()))
     read = tuple(
-        Read(m.partition, m.offset, m.time, sources.index(m.source), 1, int(m.label == 0))
+        Read(m.partition, m.offset, m.time, sources.index(m.source), 1, int(m.tells_negative))
         for m in once.values()
     )
     if marks is None:

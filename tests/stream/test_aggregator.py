@@ -131,6 +131,7 @@ def message_logs(draw: st.DrawFn) -> list[Message]:
                 named=draw(st.sampled_from("ABCDEF")),
                 source=draw(st.sampled_from("xyz")),
                 weight=draw(st.sampled_from([WEIGHT, WEIGHT, WEIGHT, 0, 300])),
+                negative=draw(st.sampled_from([None, None, None, True, False])),
             )
             offsets[partition] += 1
             topics = draw(st.sets(st.sampled_from(TOPICS), min_size=1))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,9 +90,9 @@ def bad(number: int, time: int, topic: str = MACRO, **changes: Any) -> tuple[str
     return topic, entry(0, 1000 + number, time, label, name, f"source {number % 3}", **changes)
 
 
-def spike(now: int = BURST + 70, first: int = 0, count: int = 6) -> list[Message]:
+def spike(now: int = BURST + 70, first: int = 0, count: int = 6, **changes: Any) -> list[Message]:
     """So many negative stories at once."""
-    return live(now, *(bad(first + n, now) for n in range(count)))
+    return live(now, *(bad(first + n, now, **changes) for n in range(count)))
 
 
 def closing(now: int) -> list[Message]:
@@ -117,7 +118,10 @@ def bursts(draw: st.DrawFn) -> list[Message]:
             label = draw(st.sampled_from([0, 0, 0, 1, 1, 2]))
             name = draw(st.sampled_from([*"ABC", f"{partition} {offsets[partition]}"]))
             who = draw(st.sampled_from(["x", "y", "@z"]))
-            made = entry(partition, offsets[partition], int(now) + off, label, name, who)
+            tells = draw(st.sampled_from([None, None, None, True, False]))
+            made = entry(
+                partition, offsets[partition], int(now) + off, label, name, who, negative=tells
+            )
             offsets[partition] += 1
             topics = draw(st.sets(st.sampled_from(TOPICS[:2]), min_size=1))
             fresh += [(topic, made) for topic in sorted(topics)]
@@ -320,10 +324,11 @@ def test_a_restart_tells_what_it_finds_again_and_withdraws_it():
     assert len({alert.id for alert in world.said}) == 1
 
 
-def test_what_was_stored_and_not_tested_is_tested_after_a_restart():
+@pytest.mark.parametrize("told_by", [{"label": 0}, {"label": 1, "negative": True}])
+def test_what_was_stored_and_not_tested_is_tested_after_a_restart(told_by):
     now = BURST + 70
     world = Told()
-    *pieces, end = spike(now)
+    *pieces, end = spike(now, **told_by)
     world.run([*quiet(), *pieces])
     assert world.said == []
     # The slices come again and count as repeats.
