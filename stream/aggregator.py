@@ -94,7 +94,7 @@ class Aggregator:
         self.detectors: dict[str, TopicDetector] = {}
         self.preliminary: dict[str, Preliminary] = {}
         self._suspects: dict[str, int] = {}
-        """of topics that took negative documents since they were last tested, the oldest pane"""
+        """of topics that took negative stories since they were last tested, the oldest pane"""
         self._perhaps_untold: list[str] = []
         """topics whose restored preliminary alert may not have been published"""
         self._make_topics()

@@ -93,7 +93,7 @@ class Read(NamedTuple):
     topics: int
     """monitored topics it counts for"""
     negative: int
-    """those towards which it is negative"""
+    """those of which it tells a negative story"""
 
 
 @dataclass(frozen=True)

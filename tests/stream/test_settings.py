@@ -76,6 +76,7 @@ def test_the_version_changes_with_what_decides_about_alerts(tmp_path: Path) -> N
     plain = load().config_version
     assert load(kafka={"partitions": 9}).config_version == plain
     assert load(detector={"min_stories": 6}).config_version != plain
+    assert load(worker={"negative_from": 0.5}).config_version != plain
     assert load(weights={"wire": 0}).config_version != plain
     with_list = load(watchlist=watchlist).config_version
     watchlist.write_text("topics: [{id: a, match: all}]")
