@@ -41,15 +41,14 @@ def entry(
     source: str = "source",
     **changes: Any,
 ) -> Entry:
-    """An entry; a negative one carries evidence."""
-    evidence = None
-    if label == 0:
-        identity = f"{partition}-{offset}"
-        evidence = evidence_of(identity, f"text of {named}", None, source, time, 0.95)
-    values = Entry(
-        partition, offset, time, label, SENTIMENT_OF[label], story(named), source, evidence
-    )
-    return values._replace(**changes)
+    """An entry; one that tells a negative story carries evidence."""
+    made = Entry(partition, offset, time, label, SENTIMENT_OF[label], story(named), source, None)
+    made = made._replace(**changes)
+    if not made.tells_negative or "evidence" in changes:
+        return made
+    identity = f"{partition}-{offset}"
+    evidence = evidence_of(identity, f"text of {named}", None, made.source, time, 0.95)
+    return made._replace(evidence=evidence)
 
 
 def progress(

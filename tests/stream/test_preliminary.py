@@ -226,11 +226,15 @@ def test_after_a_crash_anywhere_nobody_is_left_with_what_is_not_decided(data):
 
 # By example
 
+TELLS_NEGATIVE = pytest.mark.parametrize("told_by", [{"label": 0}, {"label": 1, "negative": True}])
+"""By its label, or whatever that says."""
 
-def test_a_spike_is_told_at_once_and_confirmed_by_its_minute():
+
+@TELLS_NEGATIVE
+def test_a_spike_is_told_at_once_and_confirmed_by_its_minute(told_by):
     now = BURST + 70
     world = Told()
-    aggregator = world.run([*quiet(), *spike(now)])
+    aggregator = world.run([*quiet(), *spike(now, **told_by)])
     (early,) = world.said
     assert (early.preliminary, early.state, early.severity) == (True, "firing", "warning")
     assert early.window.negative_stories == 6
@@ -324,7 +328,7 @@ def test_a_restart_tells_what_it_finds_again_and_withdraws_it():
     assert len({alert.id for alert in world.said}) == 1
 
 
-@pytest.mark.parametrize("told_by", [{"label": 0}, {"label": 1, "negative": True}])
+@TELLS_NEGATIVE
 def test_what_was_stored_and_not_tested_is_tested_after_a_restart(told_by):
     now = BURST + 70
     world = Told()
