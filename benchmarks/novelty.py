@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from benchmarks.spikes import DAY, SPAM, edited, midnight, rows_of
+from benchmarks.planted import DAY, SPAM, edited, midnight, rows_of
 from benchmarks.templates import TEMPLATES, Template
 from model.text import clean
 from stream.novelty import NoveltyIndex, are_copies, signature

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from alerts.records import Alert
 from alerts.settings import DetectorSettings
-from benchmarks.spikes import Post, entry, plant, stream
+from benchmarks.planted import Post, entry, line, plant, stream
 from stream.aggregator import Aggregator, AggregatorConfig, Output
 from stream.demo import WATCHLIST
 from stream.rows import read_rows
@@ -112,7 +112,7 @@ def planted(found: Sequence[Post]) -> list[Document]:
     return [
         Document(
             ((post.topic, entry(offset, post)),),
-            Read(0, offset, post.time, 0, 1, int(post.tells_negative)),
+            line(offset, post),
             "twitter",
         )
         for offset, post in enumerate(found)

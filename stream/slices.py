@@ -148,7 +148,7 @@ def encode(message: Message) -> bytes:
 
 
 def _shortened(entry: Entry) -> tuple[Any, ...]:
-    """The entry without the last fields that say nothing of their own."""
+    """Less the last fields where they say nothing: older workers read the first eight."""
     if entry.negative is not None:
         return entry
     return entry[:9] if entry.weight != WEIGHT else entry[:8]
