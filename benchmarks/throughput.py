@@ -1,10 +1,10 @@
 """How many texts a second the shipped int8 model scores, beside ``transformers.pipeline``.
 
-``.venv-train/bin/python -m benchmarks.throughput runs/default`` scores the same 5,000 tweets with
-both, in turns, on the same cores: the int8 export through ``Classifier``, and the run's network in
-torch fp32 through the pipeline that most people would use, at its best batch size. Only the ratio
-means anything, since machines differ and are noisy; the turns are of 500 texts, so that a minute in
-which the machine is slow slows both. Figures go to ``results/throughput.json``.
+``.venv-train/bin/python -m benchmarks.throughput`` scores the same 5,000 tweets with both, in
+turns, on the same cores: the int8 export through ``Classifier``, and the same network in torch fp32
+through the pipeline that most people would use, at its best batch size. Only the ratio means
+anything, since machines differ and are noisy; the turns are of 500 texts, so that a minute in which
+the machine is slow slows both. Figures go to ``results/throughput.json``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from transformers import AutoTokenizer, TextClassificationPipeline
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from model.classifier import Classifier
+from model import restore
+from model.classifier import WEIGHTS, Classifier
 from model.dataset import read_examples
 from model.labels import SENTIMENTS
 from model.network import TwoHeadClassifier
@@ -47,14 +49,16 @@ def rate(action: Callable[[], object], texts: int) -> float:
     return texts / (time.monotonic() - started)
 
 
-def run(trained: Path, data: Path, count: int, rounds: int) -> dict[str, Any]:
+def run(data: Path, count: int, rounds: int) -> dict[str, Any]:
     texts = [example.text for example in read_examples(data / TWEETS)][:count]
     threads = os.cpu_count() or 1
     torch.set_num_threads(threads)
     classifier = Classifier.load(threads=threads)
-    network = ForPipeline.from_pretrained(trained)
+    with TemporaryDirectory() as scratch:
+        restored = restore.write(WEIGHTS, Path(scratch))
+        network = ForPipeline.from_pretrained(restored)
+        tokenizer = AutoTokenizer.from_pretrained(str(restored), model_max_length=128)
     network.config.id2label = dict(enumerate(SENTIMENTS))
-    tokenizer = AutoTokenizer.from_pretrained(str(trained), model_max_length=128)
     pipeline = TextClassificationPipeline(model=network, tokenizer=tokenizer, device="cpu")
 
     def piped(size: int, some: Sequence[str]) -> list[Any]:
@@ -90,12 +94,11 @@ def run(trained: Path, data: Path, count: int, rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path, help="folder of the run that ships")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    figures = run(given.run, given.data, given.count, given.rounds)
+    figures = run(given.data, given.count, given.rounds)
     RESULTS.write_text(json.dumps(figures, indent=1) + "\n")
     print(json.dumps(figures, indent=1))
 

@@ -59,6 +59,11 @@ class Loaded:
     backend: Backend
 
 
+def is_export(folder: Path) -> bool:
+    """Whether ``model.export`` wrote it, and not training or a hub."""
+    return (folder / "model.onnx").is_file() and not (folder / "config.json").exists()
+
+
 def read_description(folder: Path) -> dict[str, Any]:
     """What stands in ``model.json``, once the files are found to be those that it names.
 

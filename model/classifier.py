@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tokenizers import Encoding
 
 from model import onnx_backend
-from model.backend import Loaded, ModelError
+from model.backend import Loaded, ModelError, is_export
 from model.excerpts import FIRST, Run, runs
 from model.labels import Sentiment
 from model.language import count_letters, language
@@ -91,9 +91,9 @@ class Classifier:
         """The model of a folder; None is the one that ships.
 
         Args:
-            folder: for ``onnx`` what ``barograph export`` wrote (``model.json``, ``model.onnx``,
-                ``tokenizer.json``); for ``torch`` what training wrote, or any Hugging Face sequence
-                classifier whose labels are sentiments, also by its hub name.
+            folder: what ``barograph export`` wrote (``model.json``, ``model.onnx``,
+                ``tokenizer.json``); for ``torch`` also what training wrote, or any Hugging Face
+                sequence classifier whose labels are sentiments, also by its hub name.
             threads: texts scored at the same time by ``onnx``.
             backend: ``torch`` needs the extra ``train``.
             device: for ``torch``, such as ``cuda:1``; None is a GPU where there is one.
@@ -103,12 +103,11 @@ class Classifier:
             ModelError: a file is missing or is not the one that ``model.json`` names, labels are
                 unknown, or the backend or device is not to be had.
         """
+        folder = folder or WEIGHTS
         if backend == "onnx":
             if device not in (None, "cpu"):
                 raise ModelError(f"the onnx backend runs on the CPU, not on {device}: take torch")
-            return cls(onnx_backend.load(Path(folder or WEIGHTS), threads))
-        if folder is None:
-            raise ModelError("the model that ships is ONNX: the torch backend needs a folder")
+            return cls(onnx_backend.load(Path(folder), threads))
         try:
             from model.foreign import load as load_foreign
             from model.torch_backend import load as load_ours
@@ -192,9 +191,11 @@ class Classifier:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether training wrote this folder; what is no folder may be a hub name."""
+    """Whether training or export wrote this folder; what is no folder may be a hub name."""
     if not folder.is_dir():
         return False
+    if is_export(folder):
+        return True
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except OSError as error:

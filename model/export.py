@@ -124,6 +124,14 @@ def quantize(fp32: Path, int8: Path, texts: Sequence[Sequence[int]]) -> None:
     blocks.model.save_model_to_file(str(int8), False)
 
 
+def architecture(network: TwoHeadClassifier) -> dict[str, Any]:
+    """What the network is made of, less what says where and by what it was made."""
+    settings = network.encoder.config.to_diff_dict()
+    for name in ("transformers_version", "_name_or_path", "dtype"):
+        settings.pop(name, None)
+    return {"backbone": settings}
+
+
 def describe(folder: Path, name: str, about: dict[str, Any]) -> None:
     """Write ``model.json`` for the files in the folder; the version is a hash of them."""
     files = {
@@ -189,6 +197,7 @@ def export(run: Path, out: Path, name: str, languages: Sequence[str]) -> dict[st
         "languages": list(languages),
         "max_tokens": max_tokens,
         "pairs": any(example.target is not None for example in dev),
+        "network": architecture(network),
     }
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch)

@@ -13,6 +13,9 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 
 from model.labels import SENTIMENTS, TOPICS
 
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
+"""What encoders call it. It is left out: on a CPU half of a step on long texts goes into it."""
+
 
 class TwoHeadConfig(PretrainedConfig):
     """Settings of the network; ``backbone`` is the encoder's own configuration as a dictionary."""
@@ -39,6 +42,7 @@ class TwoHeadClassifier(PreTrainedModel):
     def __init__(self, config: TwoHeadConfig) -> None:
         super().__init__(config)
         settings = dict(config.backbone)
+        settings.update({name: 0.0 for name in ATTENTION_DROPOUT if name in settings})
         encoder = AutoConfig.for_model(settings.pop("model_type"), **settings)
         self.encoder = AutoModel.from_config(encoder, **_without_pooler(encoder.model_type))
         self.dropout = nn.Dropout(config.dropout)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from model.backend import is_export, read_description
 from model.dataset import CORPUS, UNKNOWN, Example, merge, read_examples, split, without
 
 TRAIN = ("twitter_financial_sentiment/train", "twitter_financial_topic/train")
@@ -69,6 +70,11 @@ def begun_from(backbone: str | None) -> dict[str, Any]:
     folder = Path(backbone)
     if not folder.is_dir():
         return {"backbone": backbone}
+    if is_export(folder):
+        described = read_description(folder)
+        training = described.get("training", {})
+        before = {name: of for name, of in training.items() if name not in ("minutes", "dev")}
+        return {"backbone": f"{described['name']} {described['version']}", "after": before}
     run = folder / "run.json"
     before = {"after": json.loads(run.read_text())} if run.exists() else {}
     # Where it lies on this machine is nobody's business.
@@ -97,14 +103,30 @@ def versions() -> dict[str, str]:
     return found
 
 
-def default_backbone(out: Path, examples: Sequence[Example]) -> Path:
-    """multilingual-e5-small from the wheel, cut to what is of use here; made once a run."""
-    from model.e5 import ImportFault, write
+def backbone_of(given: str | None, out: Path, examples: Sequence[Example]) -> Path | str:
+    """What ``from_pretrained`` takes to begin from: a hub's name, a folder, or one made in ``out``.
 
-    folder = out / "backbone"
-    if not (folder / "config.json").exists():
-        try:
-            write(folder, {example.text for example in examples})
-        except ImportFault as error:
-            raise SystemExit(f"no backbone: {error}") from None
-    return folder
+    That is made once a run: of an export its network, of nothing multilingual-e5-small from the
+    wheel, cut to what is of use here.
+
+    Raises:
+        ModelError: the export cannot be begun from.
+        SystemExit: the wheel is not there.
+    """
+    from model import e5, restore
+
+    if given is None:
+        made = out / "backbone"
+        if not (made / "config.json").exists():
+            try:
+                e5.write(made, {example.text for example in examples})
+            except e5.ImportFault as error:
+                raise SystemExit(f"no backbone: {error}") from None
+        return made
+    export = Path(given)
+    if not is_export(export):
+        return given
+    made = out / f"backbone-{read_description(export)['version']}"
+    if not (made / "config.json").exists():
+        restore.write(export, made)
+    return made

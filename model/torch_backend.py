@@ -14,7 +14,15 @@ import torch
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
-from model.backend import Loaded, Logits, ModelError, about, read_description, sha256
+from model.backend import (
+    Loaded,
+    Logits,
+    ModelError,
+    about,
+    is_export,
+    read_description,
+    sha256,
+)
 from model.batching import BUCKETS, Batch, buckets_for, plan
 from model.labels import SENTIMENTS, TOPICS
 from model.network import TwoHeadClassifier
@@ -90,11 +98,14 @@ class TorchBackend:
 def load(folder: Path, device: str | None) -> Loaded:
     """The model of a folder that training wrote: configuration, safetensors and tokenizer.
 
-    What a ``model.json`` in it says goes before what is found out here.
+    What a ``model.json`` in it says goes before what is found out here. Of an export the network is
+    restored, whose labels are those of the export but for a few in a thousand.
 
     Raises:
         ModelError: a file is missing or does not fit.
     """
+    if is_export(folder):
+        return _load_export(folder, choose_device(device))
     for file in ("model.safetensors", "tokenizer.json"):
         if not (folder / file).is_file():
             raise ModelError(f"no model in {folder}: No such file: {file}")
@@ -116,6 +127,18 @@ def load(folder: Path, device: str | None) -> Loaded:
         found,
         Tokenizer.from_file(str(folder / "tokenizer.json")),
         backend(network, encoder, place, found.max_tokens),
+    )
+
+
+def _load_export(folder: Path, device: torch.device) -> Loaded:
+    from model.restore import restore
+
+    network = restore(folder)[0].eval().to(device, dtype_on(device))
+    found = about(folder, read_description(folder))
+    return Loaded(
+        found,
+        Tokenizer.from_file(str(folder / "tokenizer.json")),
+        backend(network, network.encoder.config, device, found.max_tokens),
     )
 
 
@@ -148,7 +171,7 @@ def compiled(network: Network, device: torch.device) -> Network:
 
 
 def read(kind: Any, name_or_dir: str, device: torch.device) -> Any:
-    """A pretrained network, ready to score on the device; bfloat16 on CUDA, else single precision.
+    """A pretrained network, ready to score on the device.
 
     The attention is torch's scaled dot product wherever the architecture has it, which is the
     default of transformers.
@@ -156,14 +179,18 @@ def read(kind: Any, name_or_dir: str, device: torch.device) -> Any:
     Raises:
         ModelError: it cannot be read, or some of its weights are not in the file.
     """
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     with reading(name_or_dir):
         network, found = kind.from_pretrained(
-            name_or_dir, use_safetensors=True, dtype=dtype, output_loading_info=True
+            name_or_dir, use_safetensors=True, dtype=dtype_on(device), output_loading_info=True
         )
     if missing := sorted(found["missing_keys"]):
         raise ModelError(f"{name_or_dir} lacks weights: {', '.join(missing[:5])}")
     return network.eval().to(device)
+
+
+def dtype_on(device: torch.device) -> torch.dtype:
+    """What networks compute in: bfloat16 on CUDA, else single precision."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
 @contextmanager

@@ -35,12 +35,14 @@ from transformers import (
 )
 
 from model.augment import varied
+from model.backend import ModelError
 from model.dataset import UNKNOWN, DatasetError, Example, contrasted, is_left_out, write_examples
+from model.dropout import quicken
 from model.encoding import Tokenized
 from model.loss import measure, report
 from model.network import TwoHeadClassifier
 from model.processes import processes, usual_workers
-from model.recipe import begun_from, default_backbone, default_data, own_data, versions
+from model.recipe import backbone_of, begun_from, default_data, own_data, versions
 from model.soft import SoftLabels
 from model.trainer import (
     Allocate,
@@ -186,6 +188,10 @@ def train(
     examples = contrasted(examples, settings.contrast)
     tokenizer = AutoTokenizer.from_pretrained(str(backbone))
     network = TwoHeadClassifier.from_backbone(backbone, settings.dropout)
+    if not torch.cuda.is_available():
+        quicken(network)
+        # Backwards it is faster there than torch's own attention.
+        network.encoder.set_attn_implementation("eager")
     vary = None
     if settings.augment:
         vary = partial(varied(examples, settings.renamed).in_epoch, settings.seed)
@@ -347,7 +353,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = vars(parser.parse_args(arguments))
     try:
         metrics = _train_as_asked(given)
-    except (DatasetError, ValueError) as error:
+    except (DatasetError, ModelError, ValueError) as error:
         print(f"barograph train: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     group = processes()
@@ -379,7 +385,7 @@ def _train_as_asked(given: dict[str, Any]) -> dict[str, Any]:
             f"{sum(e.target is not None for e in examples)} towards a target"
         )
     with group.main_process_first():  # The first makes the folder, the others find it.
-        backbone = given["backbone"] or default_backbone(out, examples)
+        backbone = backbone_of(given["backbone"], out, examples)
     about = {
         **begun_from(given["backbone"]),
         "examples": len(examples),

@@ -72,7 +72,7 @@ class TwoHeadTrainer(Trainer):
                     groups.setdefault(key, []).append(parameter)
             self.optimizer = torch.optim.AdamW(
                 [{"params": p, "lr": lr, "weight_decay": wd} for (lr, wd), p in groups.items()],
-                fused=torch.cuda.is_available(),
+                fused=True,
             )
         return self.optimizer
 

@@ -31,6 +31,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 from transformers import TrainerCallback
 
+from model.backend import ModelError
 from model.dataset import DatasetError, Example
 from model.train import Settings, add_settings, train
 
@@ -282,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         fixed = Settings(**usual)
         study = _tune_as_asked(given, fixed)
-    except (DatasetError, ValueError) as error:
+    except (DatasetError, ModelError, ValueError) as error:
         print(f"barograph tune: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
@@ -296,7 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _tune_as_asked(given: argparse.Namespace, fixed: Settings) -> optuna.Study:
-    from model.recipe import default_backbone, default_data, own_data
+    from model.recipe import backbone_of, default_data, own_data
 
     if given.train:
         examples, dev, hashes = own_data(given.train, fixed.dev_share)
@@ -308,7 +309,7 @@ def _tune_as_asked(given: argparse.Namespace, fixed: Settings) -> optuna.Study:
         options += ["--backbone", given.backbone]
     return tune(
         fixed,
-        given.backbone or default_backbone(given.out, examples),
+        backbone_of(given.backbone, given.out, examples),
         examples,
         dev,
         given.out,

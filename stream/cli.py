@@ -242,7 +242,8 @@ def classify(
     ] = None,
     model: Annotated[str | None, typer.Option(help="A model folder.")] = None,
     backend: Annotated[
-        Backend, typer.Option(help="torch: the folder of a run, or a hub name.")
+        Backend,
+        typer.Option(help="torch: on a GPU too; also a run's folder or a hub name."),
     ] = Backend.ONNX,
 ) -> None:
     """Score texts: a row out is the row in, with sentiment, topic and language."""

@@ -121,8 +121,8 @@ class WorkerSettings(Section):
     batch_wait: float = Field(0.1, gt=0, le=5, description="s to wait for a batch to fill")
     backend: Literal["onnx", "torch"] = Field(
         "onnx",
-        description="what runs the model; `torch` takes a GPU where there is one, and needs "
-        "`model` and the extra `train`",
+        description="what runs the model; `torch` takes a GPU where there is one, and needs the "
+        "extra `train`",
     )
     negative_from: float = Field(
         NEGATIVE_FROM,

@@ -19,11 +19,10 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from model.classifier import ModelError
+from model.classifier import WEIGHTS
 from stream import watchlist
 from stream.health import HealthServer
 from stream.settings import HttpSettings, load
-from stream.worker import build_scorer
 from tests.alerts.test_rules import ALERTMANAGER, PROMETHEUS, check
 from tests.deploy.commands import WrongCommand, check_command
 from tests.deploy.environment import CONFIG, interpolated, only, settings_of, unknown
@@ -229,16 +228,14 @@ def test_unknown_variables_are_found() -> None:
     assert unknown([*wrong, "BAROGRAPH_HTTP__HOST", CONFIG, "PATH"]) == wrong
 
 
-def test_the_gpu_worker_runs_torch_on_a_model_that_is_mounted() -> None:
+def test_the_gpu_worker_runs_torch_on_what_ships_or_a_run_of_ones_own() -> None:
     service = SERVICES["worker-gpu"]
     settings = settings_of(environment(service))
     assert settings.worker.backend == "torch"
-    assert any(volume.split(":")[-2] == str(settings.model) for volume in service["volumes"])
-
-
-def test_torch_without_a_model_is_refused_before_anything_is_read() -> None:
-    with only({"BAROGRAPH_WORKER__BACKEND": "torch"}), pytest.raises(ModelError, match="folder"):
-        build_scorer(load())
+    (mount,) = (v for v in service["volumes"] if v.split(":")[-2] == str(settings.model))
+    default = re.match(r"\$\{MODEL_RUN:-([^}]+)\}:", mount)
+    assert default is not None
+    assert (DEPLOY / default[1]).samefile(WEIGHTS)
 
 
 def test_the_settings_that_are_mounted_are_right(tmp_path: Path) -> None:

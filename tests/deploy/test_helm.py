@@ -338,12 +338,19 @@ def test_a_gpu_is_asked_for_with_the_image_and_model_it_needs(
     assert claim == {"claimName": "model", "readOnly": True}
 
 
+def test_a_gpu_runs_the_model_that_ships_where_no_other_is_named() -> None:
+    gpu = dict(pods(objects("worker.gpu.enabled=true")))["worker"]
+    given = {item["name"]: item["value"] for item in gpu["containers"][0]["env"]}
+    assert settings_of(given).worker.backend == "torch"
+    assert "BAROGRAPH_MODEL" not in given
+    assert {volume["name"] for volume in gpu["volumes"]} == {"config", "tmp"}
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
         ((), "existingSecret is needed"),
         (("existingSecret=s", "worker.replicas=5"), "more than kafka.partitions"),
-        (("existingSecret=s", "worker.gpu.enabled=true"), "worker.gpu.modelClaim is needed"),
     ],
 )
 def test_values_that_cannot_work_are_refused(values: tuple[str, ...], said: str) -> None:

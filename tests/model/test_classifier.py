@@ -126,8 +126,6 @@ def test_without_torch_it_is_said_how_to_get_it(
 def test_what_a_backend_cannot_do_is_said() -> None:
     with pytest.raises(ModelError, match="runs on the CPU, not on cuda"):
         Classifier.load(device="cuda")
-    with pytest.raises(ModelError, match="the torch backend needs a folder"):
-        Classifier.load(backend="torch")
 
 
 # Temperature

@@ -38,6 +38,7 @@ worker recorder desk{{ if .Values.feeds }} feed{{ end }}
 {{- $own := index $values $component -}}
 {{- $feed := eq $component "feed" -}}
 {{- $gpu := and (eq $component "worker") $values.worker.gpu.enabled -}}
+{{- $run := ternary $values.worker.gpu.modelClaim "" $gpu -}}
 metadata:
   labels:
     {{- include "barograph.labels" . | nindent 4 }}
@@ -92,6 +93,8 @@ spec:
         {{- end }}
         {{- if $gpu }}
         - {name: BAROGRAPH_WORKER__BACKEND, value: torch}
+        {{- end }}
+        {{- if $run }}
         - {name: BAROGRAPH_MODEL, value: /models/run}
         {{- end }}
       ports:
@@ -126,7 +129,7 @@ spec:
         {{- if $feed }}
         - {name: state, mountPath: /var/lib/barograph}
         {{- end }}
-        {{- if $gpu }}
+        {{- if $run }}
         - {name: model, mountPath: /models/run, readOnly: true}
         {{- end }}
         {{- with $values.extraVolumeMounts }}
@@ -142,10 +145,10 @@ spec:
       persistentVolumeClaim:
         claimName: {{ default (printf "%s-feed" (include "barograph.name" $context)) $own.storage.existingClaim }}
     {{- end }}
-    {{- if $gpu }}
+    {{- if $run }}
     - name: model
       persistentVolumeClaim:
-        claimName: {{ required "worker.gpu.modelClaim is needed: the model that ships is for processors" $values.worker.gpu.modelClaim }}
+        claimName: {{ $run }}
         readOnly: true
     {{- end }}
     {{- with $values.extraVolumes }}

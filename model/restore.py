@@ -1,0 +1,115 @@
+"""An export turned back into a network that training goes on from.
+
+What ships is an export alone; whoever has labels of their own begins from it:
+``barograph train --train mine.jsonl --backbone model/weights``. The weights are those that serve,
+as near as 8 bits have kept them.
+
+The exporter names each node by the path of its module, ``/encoder/layer.0/output/dense/MatMul``;
+biases, norms and embeddings keep the names of their parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnx import numpy_helper
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
+
+from model.backend import ModelError, read_description
+from model.network import TwoHeadClassifier, TwoHeadConfig
+
+Floats = npt.NDArray[np.float32]
+Constants = Mapping[str, npt.NDArray[np.generic]]
+
+MIDDLE = 128
+"""What stands for 0 in the unsigned weights of ``MatMulNBits``."""
+
+
+def restore(folder: Path) -> tuple[TwoHeadClassifier, PreTrainedTokenizerFast]:
+    """The network of an export in fp32, and its tokenizer.
+
+    Raises:
+        ModelError: a file is missing or is not the one that ``model.json`` names, or the export
+            does not say what network it is of, or lacks weights of it.
+    """
+    described = read_description(folder)
+    if "network" not in described:
+        raise ModelError(f"{folder / 'model.json'} does not say what network it is: export it anew")
+    network = TwoHeadClassifier(TwoHeadConfig(**described["network"]))
+    found = weights(onnx.load(folder / "model.onnx"))
+    if missing := network.state_dict().keys() - found.keys():
+        raise ModelError(
+            f"{folder / 'model.onnx'} lacks {len(missing)} weights of its network, "
+            f"{min(missing)} among them: begin from a folder that training wrote"
+        )
+    network.load_state_dict({n: torch.tensor(found[n]) for n in network.state_dict()})
+    served = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    pad = served.id_to_token(network.encoder.config.pad_token_id or 0)
+    return network, PreTrainedTokenizerFast(tokenizer_object=served, pad_token=pad)
+
+
+def write(export: Path, folder: Path) -> Path:
+    """Write the network of an export as training writes one; see ``restore``."""
+    network, tokenizer = restore(export)
+    network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def weights(model: onnx.ModelProto) -> dict[str, Floats]:
+    """The parameters of an export by their names, as torch has them: matrices as (out, in).
+
+    Constants that are no parameters stand among them, by the names they have in the graph.
+    """
+    constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    found: dict[str, Floats] = {n: w for n, w in constants.items() if w.dtype == np.float32}
+    for node in model.graph.node:
+        # "/topic/Gemm_MatMul_Q8" is what was made of "/topic/Gemm".
+        name = node.name.strip("/").rpartition("/")[0].replace("/", ".") + ".weight"
+        match node.op_type:
+            case "MatMulInteger":
+                matrix = _by_column(constants, node.input[1])
+            case "MatMulNBits":
+                matrix = _in_blocks(constants, node)
+            case "Gather" if node.input[0].endswith("_quantized"):
+                name = node.input[0].removesuffix("_quantized")
+                found[name] = _by_column(constants, node.input[0]).T
+                continue
+            case _:
+                continue
+        found[name] = _unsmoothed(matrix, constants, node.input[0])
+    return found
+
+
+def _by_column(constants: Constants, name: str) -> Floats:
+    """A matrix that is kept as (in, out), with a scale for all or for each column."""
+    stem = name.removesuffix("_quantized")
+    whole = constants[name].astype(np.float32) - constants[f"{stem}_zero_point"].astype(np.float32)
+    scaled: Floats = (whole * constants[f"{stem}_scale"].astype(np.float32)).T
+    return scaled
+
+
+def _in_blocks(constants: Constants, node: onnx.NodeProto) -> Floats:
+    """A matrix that is kept as (out, blocks, in of the block), with a scale for each block."""
+    whole = constants[node.input[1]].astype(np.float32) - MIDDLE
+    scale = constants[node.input[2]].astype(np.float32).reshape(*whole.shape[:2], 1)
+    width = next(attribute.i for attribute in node.attribute if attribute.name == "K")
+    # The last block is filled up.
+    scaled: Floats = (whole * scale).reshape(len(whole), -1)[:, :width]
+    return scaled
+
+
+def _unsmoothed(matrix: Floats, constants: Constants, states: str) -> Floats:
+    """A matrix for states as they were before ``model.smoothing`` divided them."""
+    smoothed = states.removesuffix("_quantized")
+    if not smoothed.endswith("/smooth"):
+        return matrix
+    inverse = constants[smoothed.removesuffix("smooth") + "scale"].astype(np.float32)
+    whole: Floats = matrix * inverse
+    return whole
