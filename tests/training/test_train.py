@@ -319,7 +319,7 @@ def test_two_views_of_a_text_are_drawn_together(
     unlabelled = [replace(e, sentiment=UNKNOWN, topic=UNKNOWN) for e in examples[1:]]
     heads = {}
     for consistency in (0.0, 20.0):
-        settings = replace(SETTINGS, augment=True, consistency=consistency, dropout=0.0)
+        settings = replace(SETTINGS, epochs=8, augment=True, consistency=consistency, dropout=0.0)
         out = tmp_path / str(consistency)
         train(settings, bert, [examples[0], *unlabelled], examples[:4], {}, out)
         network = TwoHeadClassifier.from_pretrained(out)
