@@ -82,6 +82,18 @@ def read_description(folder: Path) -> dict[str, Any]:
     return described
 
 
+def read_export(folder: Path) -> dict[str, Any]:
+    """The same of an export, whose files must be among those that it names.
+
+    Raises:
+        ModelError: as above, or a file is not named, so that nobody knows whether it is the one.
+    """
+    described = read_description(folder)
+    if not {"model.onnx", "tokenizer.json"} <= described.get("sha256", {}).keys():
+        raise ModelError(f"{folder / 'model.json'} does not describe a model")
+    return described
+
+
 def about(folder: Path, described: Mapping[str, Any]) -> About:
     """A description with its types checked.
 

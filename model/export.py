@@ -2,8 +2,8 @@
 
 ``python -m model.export runs/default`` checks the export against torch on the run's own dev part,
 fits the temperatures there, and only then replaces what ships. The folder holds ``model.onnx``,
-``tokenizer.json`` and ``model.json`` (name, version, labels, temperatures, parity, how it was
-trained, and the sha256 of the other two).
+``tokenizer.json`` and ``model.json`` (name, version, labels, what network it is, temperatures,
+parity, how it was trained, and the sha256 of the other two).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from model.backend import Loaded, Logits, ModelError, about, read_description
+from model.backend import Loaded, Logits, about, read_export
 
 
 class OnnxBackend:
@@ -50,11 +50,8 @@ def load(folder: Path, threads: int) -> Loaded:
     Raises:
         ModelError: a file is missing, or is not the one that ``model.json`` names.
     """
-    described = read_description(folder)
-    if not {"model.onnx", "tokenizer.json"} <= described.get("sha256", {}).keys():
-        raise ModelError(f"{folder / 'model.json'} does not describe a model")
     return Loaded(
-        about(folder, described),
+        about(folder, read_export(folder)),
         Tokenizer.from_file(str(folder / "tokenizer.json")),
         OnnxBackend(folder / "model.onnx", threads),
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from model.backend import is_export, read_description
+from model.backend import is_export, read_export
 from model.dataset import CORPUS, UNKNOWN, Example, merge, read_examples, split, without
 
 TRAIN = ("twitter_financial_sentiment/train", "twitter_financial_topic/train")
@@ -71,7 +71,7 @@ def begun_from(backbone: str | None) -> dict[str, Any]:
     if not folder.is_dir():
         return {"backbone": backbone}
     if is_export(folder):
-        described = read_description(folder)
+        described = read_export(folder)
         training = described.get("training", {})
         before = {name: of for name, of in training.items() if name not in ("minutes", "dev")}
         return {"backbone": f"{described['name']} {described['version']}", "after": before}
@@ -126,7 +126,7 @@ def backbone_of(given: str | None, out: Path, examples: Sequence[Example]) -> Pa
     export = Path(given)
     if not is_export(export):
         return given
-    made = out / f"backbone-{read_description(export)['version']}"
+    made = out / f"backbone-{read_export(export)['version']}"
     if not (made / "config.json").exists():
         restore.write(export, made)
     return made

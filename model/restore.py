@@ -21,7 +21,7 @@ from onnx import numpy_helper
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
-from model.backend import ModelError, read_description
+from model.backend import ModelError, read_export
 from model.network import TwoHeadClassifier, TwoHeadConfig
 
 Floats = npt.NDArray[np.float32]
@@ -38,10 +38,13 @@ def restore(folder: Path) -> tuple[TwoHeadClassifier, PreTrainedTokenizerFast]:
         ModelError: a file is missing or is not the one that ``model.json`` names, or the export
             does not say what network it is of, or lacks weights of it.
     """
-    described = read_description(folder)
-    if "network" not in described:
-        raise ModelError(f"{folder / 'model.json'} does not say what network it is: export it anew")
-    network = TwoHeadClassifier(TwoHeadConfig(**described["network"]))
+    described = read_export(folder)
+    try:
+        network = TwoHeadClassifier(TwoHeadConfig(**described["network"]))
+    except (KeyError, TypeError, ValueError):
+        raise ModelError(
+            f"{folder / 'model.json'} does not say what network it is: export it anew"
+        ) from None
     found = weights(onnx.load(folder / "model.onnx"))
     if missing := network.state_dict().keys() - found.keys():
         raise ModelError(

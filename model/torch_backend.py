@@ -21,6 +21,7 @@ from model.backend import (
     about,
     is_export,
     read_description,
+    read_export,
     sha256,
 )
 from model.batching import BUCKETS, Batch, buckets_for, plan
@@ -134,7 +135,7 @@ def _load_export(folder: Path, device: torch.device) -> Loaded:
     from model.restore import restore
 
     network = restore(folder)[0].eval().to(device, dtype_on(device))
-    found = about(folder, read_description(folder))
+    found = about(folder, read_export(folder))
     return Loaded(
         found,
         Tokenizer.from_file(str(folder / "tokenizer.json")),

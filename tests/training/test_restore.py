@@ -113,12 +113,15 @@ def test_a_run_and_a_hub_name_are_begun_from_as_they_are(tmp_path: Path) -> None
     assert begun_from("some/encoder") == {"backbone": "some/encoder"}
 
 
+@pytest.mark.parametrize("said", [None, {}, "bert", {"backbone": {"model_type": "none such"}}])
 def test_an_export_that_does_not_say_what_it_is_of_is_refused(
-    exported: Path, tmp_path: Path
+    said: object, exported: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(exported, tmp_path / "old"))
     described = json.loads((folder / "model.json").read_text())
     del described["network"]
+    if said is not None:
+        described["network"] = said
     (folder / "model.json").write_text(json.dumps(described))
     with pytest.raises(ModelError, match="does not say what network it is: export it anew"):
         restore.restore(folder)
