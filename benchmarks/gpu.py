@@ -3,9 +3,9 @@
 ``.venv-train/bin/python -m benchmarks.gpu`` runs encoders of two sizes with random weights in
 bfloat16, on texts of two lengths and in batches of three sizes, each in three ways in turns: eager
 (attention is torch's scaled dot product), by ``torch.compile``, and as CUDA graphs, one a shape.
-With ``--model RUN`` it also counts how often a trained run gives the same label on the GPU as on
-the CPU in single precision. Figures go to ``results/gpu.json``. ``--device cpu`` runs a tiny
-encoder, to try the benchmark out.
+With ``--model FOLDER`` it also counts how often a model (``model/weights`` is what ships) gives the
+same label on the GPU as on the CPU in single precision. Figures go to ``results/gpu.json``.
+``--device cpu`` runs a tiny encoder, to try the benchmark out.
 """
 
 from __future__ import annotations
@@ -279,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--peak-tflops", type=float, help="of the chip, dense bfloat16")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--model", type=Path, help="folder of a run, to compare labels")
+    parser.add_argument("--model", type=Path, help="folder, to compare labels")
     parser.add_argument("--texts", type=Path, default=TEXTS, help="rows with text, for the labels")
     parser.add_argument("--count", type=int, default=2_000, help="texts, for the labels")
     parser.add_argument("--out", type=Path, help="default: results/gpu.json, of a GPU only")
