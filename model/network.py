@@ -14,7 +14,8 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from model.labels import SENTIMENTS, TOPICS
 
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
-"""What encoders call it. It is left out: on a CPU half of a step on long texts goes into it."""
+"""What encoders call it. It is left out: masks for each head and pair of tokens cost a CPU too much
+(docs/decisions/0012-training.md)."""
 
 
 class TwoHeadConfig(PretrainedConfig):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +32,18 @@ MIDDLE = 128
 """What stands for 0 in the unsigned weights of ``MatMulNBits``."""
 
 
-def restore(folder: Path) -> tuple[TwoHeadClassifier, PreTrainedTokenizerFast]:
-    """The network of an export in fp32, and its tokenizer.
+class Restored(NamedTuple):
+    """What an export holds."""
+
+    described: dict[str, Any]
+    """its ``model.json``"""
+    network: TwoHeadClassifier
+    """in fp32"""
+    tokenizer: Tokenizer
+
+
+def restore(folder: Path) -> Restored:
+    """The network of an export, and what belongs to it.
 
     Raises:
         ModelError: a file is missing or is not the one that ``model.json`` names, or the export
@@ -52,16 +63,15 @@ def restore(folder: Path) -> tuple[TwoHeadClassifier, PreTrainedTokenizerFast]:
             f"{min(missing)} among them: begin from a folder that training wrote"
         )
     network.load_state_dict({n: torch.tensor(found[n]) for n in network.state_dict()})
-    served = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    pad = served.id_to_token(network.encoder.config.pad_token_id or 0)
-    return network, PreTrainedTokenizerFast(tokenizer_object=served, pad_token=pad)
+    return Restored(described, network, Tokenizer.from_file(str(folder / "tokenizer.json")))
 
 
 def write(export: Path, folder: Path) -> Path:
     """Write the network of an export as training writes one; see ``restore``."""
-    network, tokenizer = restore(export)
+    _, network, served = restore(export)
+    pad = served.id_to_token(network.encoder.config.pad_token_id or 0)
     network.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=served, pad_token=pad).save_pretrained(folder)
     return folder
 
 

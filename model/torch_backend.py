@@ -21,7 +21,6 @@ from model.backend import (
     about,
     is_export,
     read_description,
-    read_export,
     sha256,
 )
 from model.batching import BUCKETS, Batch, buckets_for, plan
@@ -134,12 +133,11 @@ def load(folder: Path, device: str | None) -> Loaded:
 def _load_export(folder: Path, device: torch.device) -> Loaded:
     from model.restore import restore
 
-    network = restore(folder)[0].eval().to(device, dtype_on(device))
-    found = about(folder, read_export(folder))
+    described, network, tokenizer = restore(folder)
+    network = network.eval().to(device, dtype_on(device))
+    found = about(folder, described)
     return Loaded(
-        found,
-        Tokenizer.from_file(str(folder / "tokenizer.json")),
-        backend(network, network.encoder.config, device, found.max_tokens),
+        found, tokenizer, backend(network, network.encoder.config, device, found.max_tokens)
     )
 
 
