@@ -14,6 +14,8 @@ TEACHER ?= sentence-transformers/all-mpnet-base-v2
 SOFT := model/corpus/soft_labels.safetensors
 DATA ?= ../shared/data
 TRAIN = $(TRAIN_VENV)/bin/python -m model.train --data $(DATA) --soft-labels $(SOFT) --average 0.998
+LONG = $(TRAIN) --backbone runs/steadied --train-embeddings --batch-size 128 --learning-rate 1.2e-4 \
+  --head-learning-rate 2e-4 --consistency 4 --contrast 3 --renamed 0.9 --average 0.9995 --patience 99
 HELD_OUT = $(addprefix $(DATA)/,twitter_financial_sentiment/valid_clean.jsonl.gz \
   twitter_financial_topic/valid_clean.jsonl.gz sentfin_dev/headlines.jsonl.gz \
   fincuge_finfe/train_dedup.jsonl.gz)
@@ -50,7 +52,7 @@ format: $(VENV)/.test ## let ruff repair what it can
 bench: $(VENV)/.test $(KAFKA_JARS)/.jars ## measure speed and quality
 	$(BIN)/python -m benchmarks
 
-train: $(TRAIN_VENV)/.train ## train the classifier anew and export it (brings torch: 6 GB)
+train: $(TRAIN_VENV)/.train ## train the classifier anew and export it (wants a GPU; brings torch: 6 GB)
 	$(TRAIN) --out runs/default --epochs 6 --stop-after 2000 --batch-size 64 --learning-rate 1.5e-4 \
 	  --head-learning-rate 1e-3 --consistency 3 --seed 8 $(TRAIN_ARGS)
 	$(TRAIN) --out runs/settled --backbone runs/default --epochs 2 --learning-rate 5e-5 \
@@ -60,7 +62,14 @@ train: $(TRAIN_VENV)/.train ## train the classifier anew and export it (brings t
 	$(TRAIN) --out runs/steadied --backbone runs/contrasted --epochs 1 --max-steps 900 --learning-rate 5e-5 \
 	  --head-learning-rate 1e-4 --consistency 3 --contrast 3 --renamed 0.8 --average 0.997 --seed 11 \
 	  $(TRAIN_ARGS)
-	$(TRAIN_VENV)/bin/python -m model.export runs/steadied
+	$(LONG) --out runs/long-21 --max-steps 3100 --seed 21 $(TRAIN_ARGS)
+	$(LONG) --out runs/long-22 --max-steps 3200 --seed 22 $(TRAIN_ARGS)
+	$(LONG) --out runs/long-23 --max-steps 3450 --soft 0.9 --seed 23 $(TRAIN_ARGS)
+	$(TRAIN_VENV)/bin/python -m model.mean runs/long-21 runs/long-22 runs/long-23 --out runs/mean
+	$(TRAIN) --out runs/final --backbone runs/mean --max-steps 600 --batch-size 64 --learning-rate 5e-5 \
+	  --head-learning-rate 1e-4 --consistency 4 --contrast 3 --renamed 0.9 --average 0.997 --patience 99 --seed 31 \
+	  $(TRAIN_ARGS)
+	$(TRAIN_VENV)/bin/python -m model.export runs/final
 	$(TRAIN_VENV)/bin/python -m model.evaluate model/weights $(HELD_OUT) --targets \
 	  --drop-label mixed --json benchmarks/results/model.json
 	$(TRAIN_VENV)/bin/python -m model.card model/weights benchmarks/results/model.json

@@ -4,7 +4,8 @@
 bfloat16, on texts of two lengths and in batches of three sizes, each in three ways in turns: eager
 (attention is torch's scaled dot product), by ``torch.compile``, and as CUDA graphs, one a shape.
 With ``--model FOLDER`` it also counts how often a model (``model/weights`` is what ships) gives the
-same label on the GPU as on the CPU in single precision. Figures go to ``results/gpu.json``.
+same label on the GPU as on the CPU in single precision; ``--labels-only`` does nothing else and
+leaves the other figures as they were. Figures go to ``results/gpu.json``.
 ``--device cpu`` runs a tiny encoder, to try the benchmark out.
 """
 
@@ -232,6 +233,10 @@ def compare(
     return found
 
 
+def name_of(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
 def agreement(run: Path, texts: Sequence[str], device: torch.device) -> dict[str, Any]:
     """How often labels are the same as on the CPU in single precision."""
     here, there = (
@@ -240,6 +245,8 @@ def agreement(run: Path, texts: Sequence[str], device: torch.device) -> dict[str
     pairs = list(zip(here.classify(texts), there.classify(texts), strict=True))
     apart = [np.subtract(a.probabilities, b.probabilities) for a, b in pairs]
     return {
+        "device": name_of(device),
+        "torch": torch.__version__,
         "model": f"{here.name} {here.version}",
         "texts": len(texts),
         "same_sentiment": round(sum(a.sentiment == b.sentiment for a, b in pairs) / len(pairs), 4),
@@ -250,7 +257,7 @@ def agreement(run: Path, texts: Sequence[str], device: torch.device) -> dict[str
 
 def run(device: torch.device, peak: float | None, rounds: int) -> dict[str, Any]:
     """Every size, length and budget."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    name = name_of(device)
     peak = peak if peak is not None else peak_of(name)
     runs = []
     for label, size in SIZES[device.type].items():
@@ -282,21 +289,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, help="folder, to compare labels")
     parser.add_argument("--texts", type=Path, default=TEXTS, help="rows with text, for the labels")
     parser.add_argument("--count", type=int, default=2_000, help="texts, for the labels")
+    parser.add_argument("--labels-only", action="store_true", help="of --model, and no speeds")
     parser.add_argument("--out", type=Path, help="default: results/gpu.json, of a GPU only")
     given = parser.parse_args(arguments)
+    if given.labels_only and not given.model:
+        parser.error("--labels-only wants the --model whose labels are compared")
     if given.device == "cuda" and not torch.cuda.is_available():
         print("benchmarks.gpu: torch finds no CUDA device here", file=sys.stderr)
         raise SystemExit(1)
     device = choose_device(given.device)
-    started = time.monotonic()
-    figures = run(device, given.peak_tflops, given.rounds)
+    out = given.out or (RESULTS if device.type == "cuda" else None)
+    if given.labels_only:
+        figures = json.loads(out.read_text()) if out and out.exists() else {}
+    else:
+        started = time.monotonic()
+        figures = run(device, given.peak_tflops, given.rounds)
+        figures["seconds"] = round(time.monotonic() - started)
     if given.model:
         texts = [example.text for example in read_examples(given.texts)][: given.count]
         figures["agreement"] = agreement(given.model, texts, device)
-    figures["seconds"] = round(time.monotonic() - started)
     text = json.dumps(figures, indent=1)
     print(text)
-    if out := given.out or (RESULTS if device.type == "cuda" else None):
+    if out:
         out.write_text(text + "\n")
 
 

@@ -154,7 +154,11 @@ def _training(about: Mapping[str, Any]) -> Iterator[str]:
     if len(runs) == 1:
         yield _table(("setting or outcome", "value"), rows)
         return
-    yield "It was trained in several runs, each from the weights of the one before."
+    yield "It was trained in several runs, each from the weights of the one before." + (
+        " A list is of runs side by side, from the mean of whose weights the next began."
+        if any("mean_of" in run for run in runs)
+        else ""
+    )
     yield _table(("setting or outcome", *(f"run {i + 1}" for i in range(len(runs)))), rows)
 
 

@@ -95,6 +95,14 @@ def test_runs_that_go_on_from_one_another_stand_beside_each_other() -> None:
     assert "elsewhere/b.csv" in text
 
 
+def test_runs_whose_mean_was_taken_stand_in_one_column() -> None:
+    first = {"mean_of": 2, "settings": {"seed": [1, 2]}}
+    about = {**ABOUT, "training": {"settings": {"seed": 3}, "after": first}}
+    text = card(about, evaluation())
+    assert "| settings.seed | [1, 2] | 3 |" in text
+    assert "A list is of runs side by side" in text
+
+
 def test_data_may_stand_in_the_training_or_nowhere() -> None:
     nested = {**ABOUT, "training": {"data": ABOUT["data"]}}
     del nested["data"]

@@ -117,6 +117,20 @@ def test_a_try_on_the_cpu(
         assert eager["documents_per_second"] > 0
 
 
+def test_labels_alone_leave_the_speeds_as_they_were(trained: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "texts.jsonl"
+    rows.write_text("".join(json.dumps({"text": example.text}) + "\n" for example in texts()))
+    out = tmp_path / "gpu.json"
+    out.write_text(json.dumps({"device": "a GPU", "runs": ["measured before"]}))
+    options = ["--device", "cpu", "--labels-only", "--texts", str(rows), "--count", "8"]
+    gpu.main([*options, "--model", str(trained), "--out", str(out)])
+    figures = json.loads(out.read_text())
+    assert (figures["device"], figures["runs"]) == ("a GPU", ["measured before"])
+    assert (figures["agreement"]["device"], figures["agreement"]["texts"]) == ("CPU", 8)
+    with pytest.raises(SystemExit):
+        gpu.main(options)
+
+
 def test_a_way_that_cannot_be_made_says_why_and_the_others_go_on() -> None:
     def broken(*_: torch.Tensor) -> Any:
         raise RuntimeError("operation not permitted when stream is capturing\nand more")
