@@ -16,19 +16,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer
 
 from model.dataset import DatasetError, read_examples
 from model.encoding import Tokenized
 from model.loss import measure
-from model.network import TwoHeadClassifier
+from model.teach import Teacher
 
 WEIGHTS = "model.safetensors"
 SAME = ("config.json", "dev.jsonl", "model.json", "tokenizer.json")
 """Files of a run that those must have in common whose mean is a run."""
+OWN = (WEIGHTS, "run.json", "metrics.json")
+"""Files that the mean has of its own."""
 
 
 class MeanFault(ValueError):
@@ -61,12 +61,10 @@ def mean(runs: Sequence[Path], out: Path) -> dict[str, Any]:
                 total[name] += weight
     except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise MeanFault(f"not all of these are finished runs: {error}") from None
-    shutil.copytree(
-        first,
-        out,
-        ignore=lambda folder, names: [n for n in names if (Path(folder) / n).is_dir()],
-        dirs_exist_ok=True,
-    )
+    out.mkdir(parents=True, exist_ok=True)
+    for file in first.iterdir():
+        if file.is_file() and file.name not in OWN:
+            shutil.copy(file, out / file.name)
     weights = {name: (weight / len(runs)).float() for name, weight in total.items()}
     save_file(weights, out / WEIGHTS, metadata={"format": "pt"})
     about = {"mean_of": len(runs), **beside(described)}
@@ -90,14 +88,10 @@ def beside(described: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _measured(run: Path) -> dict[str, float]:
-    described = json.loads((run / "run.json").read_text())
-    tokenizer = AutoTokenizer.from_pretrained(str(run))
-    network = TwoHeadClassifier.from_pretrained(run)
-    if torch.cuda.is_available():
-        network.cuda()
+    trained = Teacher.load(run)
     dev = read_examples(run / "dev.jsonl", targets=False)
-    data = Tokenized(dev, tokenizer, described["settings"]["max_tokens"])
-    return measure(network, data, tokenizer.pad_token_id or 0)
+    data = Tokenized(dev, trained.tokenizer, trained.max_tokens)
+    return measure(trained.network, data, trained.tokenizer.pad_token_id or 0)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -90,11 +90,17 @@ def trained(backbone: Callable[[str], Path], tmp_path: Path) -> Path:
     return made
 
 
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """A file of texts to compare labels on."""
+    made = tmp_path / "texts.jsonl"
+    made.write_text("".join(json.dumps({"text": example.text}) + "\n" for example in texts()))
+    return made
+
+
 def test_a_try_on_the_cpu(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = tmp_path / "texts.jsonl"
-    rows.write_text("".join(json.dumps({"text": example.text}) + "\n" for example in texts()))
     out = tmp_path / "gpu.json"
     before = gpu.RESULTS.read_bytes() if gpu.RESULTS.exists() else None
     options = ["--device", "cpu", "--rounds", "3", "--peak-tflops", "0.5", "--count", "20"]
@@ -117,9 +123,9 @@ def test_a_try_on_the_cpu(
         assert eager["documents_per_second"] > 0
 
 
-def test_labels_alone_leave_the_speeds_as_they_were(trained: Path, tmp_path: Path) -> None:
-    rows = tmp_path / "texts.jsonl"
-    rows.write_text("".join(json.dumps({"text": example.text}) + "\n" for example in texts()))
+def test_labels_alone_leave_the_speeds_as_they_were(
+    trained: Path, rows: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "gpu.json"
     out.write_text(json.dumps({"device": "a GPU", "runs": ["measured before"]}))
     options = ["--device", "cpu", "--labels-only", "--texts", str(rows), "--count", "8"]
