@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import operator
 import shutil
 import sys
 import tempfile
@@ -24,10 +23,6 @@ import numpy as np
 import onnx
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.quantization.matmul_nbits_quantizer import (
-    DefaultWeightOnlyQuantConfig,
-    MatMulNBitsQuantizer,
-)
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
@@ -35,16 +30,12 @@ from model.calibrate import fit_temperature
 from model.classifier import WEIGHTS, Classifier
 from model.dataset import UNKNOWN, DatasetError, Example, read_examples
 from model.encoding import Tokenized
+from model.fusion import fuse
 from model.labels import SENTIMENTS, TOPICS
 from model.loss import predict
 from model.network import TwoHeadClassifier
-from model.smoothing import products, smooth
-
-BLOCK = 128
-"""Weights that share a scale, in products that make fewer channels of many."""
-
-INT8_PRODUCTS = 4
-"""onnxruntime's accuracy level of products in 8-bit integers."""
+from model.rows import even
+from model.smoothing import smooth
 
 MIN_AGREEMENT = 0.99
 """Share of texts on which int8 and torch must give the same sentiment."""
@@ -55,7 +46,10 @@ class ExportFault(Exception):
 
 
 def export_onnx(network: TwoHeadClassifier, path: Path) -> None:
-    """Write the network as fp32 ONNX with inputs ``input_ids`` and ``attention_mask``."""
+    """Write the network as fp32 ONNX with inputs ``input_ids`` and ``attention_mask``.
+
+    Attention is one operation where ``model.fusion`` knows how.
+    """
     network.eval()
     network.encoder.set_attn_implementation("eager")
     ids = torch.ones((2, 9), dtype=torch.int64)
@@ -79,15 +73,17 @@ def export_onnx(network: TwoHeadClassifier, path: Path) -> None:
             opset_version=17,
             dynamo=False,
         )
+    of = network.encoder.config
+    fused = fuse(onnx.load(str(path)), getattr(of, "num_attention_heads", 0), of.hidden_size)
+    onnx.save(fused, str(path))
 
 
 def quantize(fp32: Path, int8: Path, texts: Sequence[Sequence[int]]) -> None:
-    """All weights to 8 bits, and the products in 8-bit integers.
+    """All weights to 8 bits, and the products in 8-bit integers, heads aside.
 
-    Activations are smoothed by what the texts bring about (``model/smoothing.py``), and then take
-    one range a tensor. Where many channels make few, outliers defy that: these products run on
-    activations and weights in blocks with a scale each, which is slower
-    (docs/decisions/0006-int8.md).
+    Activations take one range a tensor at run time; what would set it alone, a few channels after
+    norms (``model/smoothing.py``) and a few tokens elsewhere (``model/rows.py``), is evened before,
+    by what the texts bring about (docs/decisions/0006-int8.md).
 
     Args:
         fp32: what ``export_onnx`` wrote.
@@ -96,32 +92,21 @@ def quantize(fp32: Path, int8: Path, texts: Sequence[Sequence[int]]) -> None:
     """
     model = onnx.load(str(fp32))
     smooth(model, texts)
-    shapes = {tensor.name: tensor.dims for tensor in model.graph.initializer}
-    narrowing = [n.name for n in products(model) if operator.gt(*shapes[n.input[1]])]
-    # The heads, of which the quantizer makes other nodes before it looks for their names.
+    even(model, texts)
+    # Of the heads the quantizer makes other nodes before it looks for their names.
     heads = [f"{node.name}_MatMul" for node in model.graph.node if node.op_type == "Gemm"]
     quantize_dynamic(
         model,
         int8,
-        op_types_to_quantize=["Gather", "MatMul"],
+        op_types_to_quantize=["Attention", "Gather", "MatMul"],
         per_channel=True,
         weight_type=QuantType.QInt8,
         # Seven bits: with eight the sums of two products overflow on processors that lack VNNI.
         reduce_range=True,
-        nodes_to_exclude=narrowing + heads,
+        nodes_to_exclude=heads,
+        # Of what comes out of fused nodes the quantizer cannot infer it.
+        extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
     )
-    blocks = MatMulNBitsQuantizer(
-        onnx.load(str(int8)),
-        algo_config=DefaultWeightOnlyQuantConfig(
-            block_size=BLOCK,
-            is_symmetric=True,
-            accuracy_level=INT8_PRODUCTS,
-            bits=8,
-            op_types_to_quantize=("MatMul",),
-        ),
-    )
-    blocks.process()
-    blocks.model.save_model_to_file(str(int8), False)
 
 
 def architecture(network: TwoHeadClassifier) -> dict[str, Any]:

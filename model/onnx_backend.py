@@ -26,8 +26,13 @@ class OnnxBackend:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
+        options.add_free_dimension_override_by_name("batch", 1)
         self._session = onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"]
+            str(file),
+            options,
+            providers=["CPUExecutionProvider"],
+            # A sum and its norm in one operation take longer than one after the other.
+            disabled_optimizers=["SkipLayerNormFusion"],
         )
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="classify")
 

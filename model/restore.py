@@ -4,8 +4,9 @@ What ships is an export alone; whoever has labels of their own begins from it:
 ``barograph train --train mine.jsonl --backbone model/weights``. The weights are those that serve,
 as near as 8 bits have kept them.
 
-The exporter names each node by the path of its module, ``/encoder/layer.0/output/dense/MatMul``;
-biases, norms and embeddings keep the names of their parameters.
+The exporter names each node by the path of its module, ``/encoder/layer.0/output/dense/MatMul``,
+and ``model.fusion`` by those of several; biases, norms and embeddings keep the names of their
+parameters.
 """
 
 from __future__ import annotations
@@ -23,13 +24,11 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from model.backend import ModelError, read_export
+from model.fusion import module
 from model.network import TwoHeadClassifier, TwoHeadConfig
 
 Floats = npt.NDArray[np.float32]
 Constants = Mapping[str, npt.NDArray[np.generic]]
-
-MIDDLE = 128
-"""What stands for 0 in the unsigned weights of ``MatMulNBits``."""
 
 
 class Restored(NamedTuple):
@@ -83,20 +82,22 @@ def weights(model: onnx.ModelProto) -> dict[str, Floats]:
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     found: dict[str, Floats] = {n: w for n, w in constants.items() if w.dtype == np.float32}
     for node in model.graph.node:
-        # "/topic/Gemm_MatMul_Q8" is what was made of "/topic/Gemm".
-        name = node.name.strip("/").rpartition("/")[0].replace("/", ".") + ".weight"
         match node.op_type:
             case "MatMulInteger":
                 matrix = _by_column(constants, node.input[1])
-            case "MatMulNBits":
-                matrix = _in_blocks(constants, node)
+                found[f"{module(node.name)}.weight"] = _unsmoothed(matrix, constants, node.input[0])
+            case "QAttention":
+                matrix = _by_column(constants, node.input[1])
+                matrix = _unsmoothed(matrix, constants, node.input[0])
+                parts = zip(np.split(matrix, 3), np.split(found[node.input[2]], 3), strict=True)
+                names = node.name.removesuffix("_quant").split()
+                for name, (weight, bias) in zip(names, parts, strict=True):
+                    found |= {f"{name}.weight": weight, f"{name}.bias": bias}
+            case "MatMul" if node.input[1] in found:
+                found[f"{module(node.name)}.weight"] = found[node.input[1]].T
             case "Gather" if node.input[0].endswith("_quantized"):
                 name = node.input[0].removesuffix("_quantized")
                 found[name] = _by_column(constants, node.input[0]).T
-                continue
-            case _:
-                continue
-        found[name] = _unsmoothed(matrix, constants, node.input[0])
     return found
 
 
@@ -105,16 +106,6 @@ def _by_column(constants: Constants, name: str) -> Floats:
     stem = name.removesuffix("_quantized")
     whole = constants[name].astype(np.float32) - constants[f"{stem}_zero_point"].astype(np.float32)
     scaled: Floats = (whole * constants[f"{stem}_scale"].astype(np.float32)).T
-    return scaled
-
-
-def _in_blocks(constants: Constants, node: onnx.NodeProto) -> Floats:
-    """A matrix that is kept as (out, blocks, in of the block), with a scale for each block."""
-    whole = constants[node.input[1]].astype(np.float32) - MIDDLE
-    scale = constants[node.input[2]].astype(np.float32).reshape(*whole.shape[:2], 1)
-    width = next(attribute.i for attribute in node.attribute if attribute.name == "K")
-    # The last block is filled up.
-    scaled: Floats = (whole * scale).reshape(len(whole), -1)[:, :width]
     return scaled
 
 

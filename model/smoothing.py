@@ -1,14 +1,14 @@
-"""Outliers of activations moved into weights, so that one 8-bit range serves a whole tensor.
+"""Outliers of norms moved into weights, so that one 8-bit range serves a whole tensor.
 
-A few channels of a transformer's states are many times as large as the others and would set the
-range of all. Since ``x W = (x / s) (s W)`` for any scale ``s`` of each channel, they can be made
+A few channels of what a norm makes are many times as large as the others and would set the range
+of all. Since ``x W = (x / s) (s W)`` for any scale ``s`` of each channel, they can be made
 even, at the price of less even weights. Source: SmoothQuant, Xiao et al. (arXiv 2211.10438).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -41,16 +41,18 @@ def scales(activations: Floats, weights: Floats, strength: float = STRENGTH) -> 
 
 
 def smooth(model: onnx.ModelProto, texts: Sequence[Sequence[int]]) -> None:
-    """Smooth the inputs of all products with constant matrices, in place.
+    """Smooth what norms give to products with constant matrices, in place.
 
     Args:
         model: a network with inputs ``input_ids`` and ``attention_mask``.
         texts: token ids of texts like those that it will be asked.
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    norms = {n.output[0] for n in model.graph.node if n.op_type == "LayerNormalization"}
     by_input: dict[str, list[onnx.NodeProto]] = defaultdict(list)
     for node in products(model):
-        by_input[node.input[0]].append(node)
+        if node.input[0] in norms:
+            by_input[node.input[0]].append(node)
     largest = _largest(model, list(by_input), texts)
     for name, nodes in by_input.items():
         matrices = [numpy_helper.to_array(constants[node.input[1]]) for node in nodes]
@@ -70,15 +72,16 @@ def smooth(model: onnx.ModelProto, texts: Sequence[Sequence[int]]) -> None:
 
 
 def products(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """The nodes that multiply states by a constant matrix."""
+    """The nodes that multiply states by a constant matrix, fused attention among them."""
     constants = {tensor.name for tensor in model.graph.initializer}
-    return [n for n in model.graph.node if n.op_type == "MatMul" and n.input[1] in constants]
+    kinds = ("MatMul", "Attention")
+    return [n for n in model.graph.node if n.op_type in kinds and n.input[1] in constants]
 
 
-def _largest(
+def states(
     model: onnx.ModelProto, names: Sequence[str], texts: Sequence[Sequence[int]]
-) -> dict[str, Floats]:
-    """The largest magnitude in each channel of the named states, over all texts."""
+) -> Iterator[list[Floats]]:
+    """The named states of each text, (1, tokens, channels) each."""
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     watched.graph.output.extend(
@@ -87,11 +90,18 @@ def _largest(
     session = onnxruntime.InferenceSession(
         watched.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    found: dict[str, Floats] = {}
     for ids in texts:
         one = np.array([ids], np.int64)
-        fed = {"input_ids": one, "attention_mask": np.ones_like(one)}
-        for name, states in zip(names, session.run(list(names), fed), strict=True):
-            largest = np.abs(states).reshape(-1, states.shape[-1]).max(0)
+        yield session.run(list(names), {"input_ids": one, "attention_mask": np.ones_like(one)})
+
+
+def _largest(
+    model: onnx.ModelProto, names: Sequence[str], texts: Sequence[Sequence[int]]
+) -> dict[str, Floats]:
+    """The largest magnitude in each channel of the named states, over all texts."""
+    found: dict[str, Floats] = {}
+    for of_text in states(model, names, texts):
+        for name, one in zip(names, of_text, strict=True):
+            largest = np.abs(one).reshape(-1, one.shape[-1]).max(0)
             found[name] = np.maximum(found.get(name, largest), largest)
     return found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -29,6 +32,18 @@ def texts() -> list[Example]:
         for sentiment, verbs in enumerate((BAD, PLAIN, GOOD))
         for verb, rest in zip(verbs, (REST[len(firm) % 4], REST[sentiment]), strict=True)
     ]
+
+
+def answers(model: onnx.ModelProto, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    """What a graph says of token ids, one sequence after the other: both heads of each."""
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    found = []
+    for ids in sequences:
+        one = np.array([ids], np.int64)
+        found += session.run(None, {"input_ids": one, "attention_mask": np.ones_like(one)})
+    return found
 
 
 @pytest.fixture(scope="session", autouse=True)
