@@ -140,8 +140,7 @@ def judge(
     """
     return Result(
         seconds=seconds,
-        # A story told neutrally before may be new among the negative ones alone.
-        stories=max(counts.stories, counts.negative_stories),
+        stories=counts.stories,
         negative_stories=counts.negative_stories,
         expected=forecast.expected(end - seconds, seconds),
         size=forecast.size(seconds),

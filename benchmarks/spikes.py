@@ -57,6 +57,9 @@ TRIED = ((0.1, 5), (0.5, 5), (0.5, 3), (2.0, 3), (8.0, 3), (0.5, 2), (2.0, 2), (
 AT = (0.25, 0.5, 1.0, 2.0)
 """False alerts per topic and month at which detectors are compared."""
 
+KEPT_SILENT = 0.02
+"""Part of the controls of a kind that may raise an alert; more makes alerts that nobody reads."""
+
 
 def talked_about(posts: Sequence[Post]) -> list[Move]:
     """The drops of which five distinct texts were written, on that day or the day before."""
@@ -211,6 +214,8 @@ def at_rates(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
 
     Of thresholds that find no more than another with fewer false alerts, the other one counts.
     """
+    if not rows:
+        return dict.fromkeys(map(str, AT))
     points = sorted((row["false_per_topic_month"], row["recall"]) for row in rows)
     rates = [rate for rate, _ in points]
     recalls = np.maximum.accumulate([recall for _, recall in points])
@@ -222,21 +227,27 @@ def at_rates(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
     return found
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.spikes", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--json", type=Path, default=RESULTS)
-    parser.add_argument("--draw", action="store_true", help="only draw what --json holds")
-    given = parser.parse_args(arguments)
-    if given.draw:
-        held = json.loads(given.json.read_text())
-        PICTURE.write_text(picture(held["detectors"]), encoding="utf-8")
-        return
-    posts, planted = plant(stream(), random.Random(given.seed))
+def silent(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The settings at which no kind of control raises more than it may."""
+    return [row for row in rows if max(row["controls"].values()) <= KEPT_SILENT]
+
+
+def compared(detectors: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Who finds most at equal rates: of all settings, and of those that leave controls silent."""
+    return {
+        "recall_at_false_alerts_per_topic_month": {n: at_rates(r) for n, r in detectors.items()},
+        "the_same_of_settings_that_leave_controls_silent": {
+            name: at_rates(silent(rows)) for name, rows in detectors.items()
+        },
+    }
+
+
+def played(seed: int, workers: int) -> dict[str, list[dict[str, Any]]]:
+    """What each detector makes of one planting, at each of its settings."""
+    posts, planted = plant(stream(), random.Random(seed))
     drops = talked_about(posts)
     results: dict[str, list[dict[str, Any]]] = {"this detector": []}
-    with ProcessPoolExecutor(given.workers) as pool:
+    with ProcessPoolExecutor(workers) as pool:
         found = pool.map(partial(detect, posts), TRIED)
         for (budget, min_stories), transitions in zip(TRIED, found, strict=True):
             fired: dict[str, list[int]] = defaultdict(list)
@@ -252,15 +263,52 @@ def main(arguments: Sequence[str] | None = None) -> None:
             fired = {topic: alerts(rule(own, threshold), first) for topic, own in series.items()}
             row = {"threshold": threshold}
             results[name].append({**row, **judge(fired, planted, posts, drops)})
-    report = {
-        "posts": len(posts),
-        "topics": len({post.topic for post in posts}),
-        "recall_at_false_alerts_per_topic_month": {n: at_rates(r) for n, r in results.items()},
-        "detectors": results,
-    }
-    given.json.write_text(json.dumps(report, indent=1) + "\n")
-    PICTURE.write_text(picture(results), encoding="utf-8")
-    print(json.dumps(report["recall_at_false_alerts_per_topic_month"], indent=1))
+    return results
+
+
+def mean(found: Sequence[Any]) -> Any:
+    """Of figures by name, by setting, or single ones: what several plantings gave, on average.
+
+    Each has as many spikes and controls, so that recalls are those of all together. What one of
+    them lacks is lacking.
+    """
+    first = found[0]
+    if isinstance(first, dict):
+        return {name: mean([each[name] for each in found]) for name in first}
+    if isinstance(first, list):
+        return [mean(of_setting) for of_setting in zip(*found, strict=True)]
+    if None in found:
+        return None
+    average = round(sum(found) / len(found), 4)
+    return int(average) if average.is_integer() and isinstance(first, int) else average
+
+
+def write(path: Path, seeds: Sequence[int], detectors: dict[str, list[dict[str, Any]]]) -> None:
+    """The figures and the picture; what is compared is printed, too."""
+    found = compared(detectors)
+    report = {"seeds": seeds, **found, "detectors": detectors}
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    PICTURE.write_text(picture(detectors), encoding="utf-8")
+    print(json.dumps(found, indent=1))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.spikes", description=__doc__)
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[1], help="one planting each; figures are means"
+    )
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--json", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--draw", action="store_true", help="only compare and draw what --json holds"
+    )
+    given = parser.parse_args(arguments)
+    if given.draw:
+        held = json.loads(given.json.read_text())
+        write(given.json, held["seeds"], held["detectors"])
+    else:
+        plantings = [played(seed, given.workers) for seed in given.seeds]
+        write(given.json, given.seeds, mean(plantings))
 
 
 if __name__ == "__main__":

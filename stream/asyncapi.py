@@ -75,7 +75,8 @@ MEANINGS = {
     "Window.start": f"aligned to UTC, {TIME}",
     "Window.end": "5 minutes, an hour or a day later",
     "Window.documents": "negative, neutral and positive together",
-    "Window.stories": "distinct ones; each counts where it was first seen in 25 hours",
+    "Window.stories": "distinct ones, negative and other; each counts where it was first told so"
+    " in 25 hours",
     "Window.sources": "distinct sources; those of several windows do not add up",
     "Window.negative": "documents",
     "Window.neutral": "documents",

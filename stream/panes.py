@@ -52,10 +52,12 @@ class Pane:
     """sum of what documents weigh beyond 1, in 1/1000"""
     weighted: int = 0
     """sum of the same times positive minus negative"""
-    stories: set[str] = field(default_factory=set)
     negative_stories: dict[str, Told] = field(default_factory=dict)
-    sources: set[str] = field(default_factory=set)
+    other_stories: set[str] = field(default_factory=set)
+    """told as anything but negative; one that is told both ways is in both"""
     negative_sources: set[str] = field(default_factory=set)
+    other_sources: set[str] = field(default_factory=set)
+    """of what is not negative, likewise"""
     evidence: list[dict[str, Any]] = field(default_factory=list)
     """the most negative documents, most negative first, one a story"""
     offsets: dict[int, int] = field(default_factory=dict)
@@ -66,6 +68,11 @@ class Pane:
     @property
     def documents(self) -> int:
         return sum(self.counts)
+
+    @property
+    def sources(self) -> set[str]:
+        """All that told a story."""
+        return self.negative_sources | self.other_sources
 
     def add(self, entry: Entry, model: ModelName | None = None) -> bool:
         """Count the entry, which that model scored; False when it was counted before.
@@ -85,17 +92,17 @@ class Pane:
         if entry.weight == 0:
             return True
         negative = entry.tells_negative
-        if _is_room(entry.story, negative, self.stories, self.negative_stories, MAX_STORIES):
-            self.stories.add(entry.story)
-            if negative:
-                told = self.negative_stories.get(entry.story, Told(entry.source, 0))
-                self.negative_stories[entry.story] = Told(
-                    min(told.source, entry.source), told.documents + 1
-                )
-        if _is_room(entry.source, negative, self.sources, self.negative_sources, MAX_SOURCES):
-            self.sources.add(entry.source)
-            if negative:
-                self.negative_sources.add(entry.source)
+        # Each side has its own limit, so that a flood of neutral texts does not hide negative ones.
+        if not negative and _is_room(entry.story, self.other_stories, MAX_STORIES):
+            self.other_stories.add(entry.story)
+        if negative and _is_room(entry.story, self.negative_stories, MAX_STORIES):
+            told = self.negative_stories.get(entry.story, Told(entry.source, 0))
+            self.negative_stories[entry.story] = Told(
+                min(told.source, entry.source), told.documents + 1
+            )
+        sources = self.negative_sources if negative else self.other_sources
+        if _is_room(entry.source, sources, MAX_SOURCES):
+            sources.add(entry.source)
         if negative and entry.evidence is not None:
             self.evidence = strongest(
                 [*self.evidence, {**entry.evidence, "story": entry.story}], MAX_EVIDENCE
@@ -108,9 +115,9 @@ class Pane:
             "c": self.counts,
             "s": self.sentiment,
             "n": dict(sorted(self.negative_stories.items())),
-            "o": sorted(self.stories - self.negative_stories.keys()),
+            "o": sorted(self.other_stories),
             "ns": sorted(self.negative_sources),
-            "os": sorted(self.sources - self.negative_sources),
+            "os": sorted(self.other_sources),
             "e": self.evidence,
             "k": {str(p): o for p, o in sorted(self.offsets.items())},
             "m": sorted([model.name, model.version] for model in self.models),
@@ -128,25 +135,18 @@ class Pane:
             sentiment=data["s"],
             weight=weight,
             weighted=weighted,
-            stories={*data["n"], *data["o"]},
             negative_stories={
                 story: Told(*told[: len(Told._fields)]) for story, told in data["n"].items()
             },
-            sources={*data["ns"], *data["os"]},
+            other_stories=set(data["o"]),
             negative_sources=set(data["ns"]),
+            other_sources=set(data["os"]),
             evidence=list(data["e"]),
             offsets={int(p): o for p, o in data["k"].items()},
             models={ModelName(name=n, version=v) for n, v in data.get("m", ())},
         )
 
 
-def _is_room(
-    item: str, negative: bool, kept: Collection[str], kept_negative: Collection[str], limit: int
-) -> bool:
-    """Whether the item is there, or fits.
-
-    Each part has its own limit, so that a flood of neutral texts does not hide the negative ones.
-    """
-    if negative:
-        return item in kept_negative or len(kept_negative) < limit
-    return item in kept or len(kept) - len(kept_negative) < limit
+def _is_room(item: str, kept: Collection[str], limit: int) -> bool:
+    """Whether the item is there, or fits."""
+    return item in kept or len(kept) < limit

@@ -54,12 +54,16 @@ class Totals:
     weight: int = 0
     """as of a pane"""
     weighted: int = 0
-    stories: int = 0
     negative_stories: int = 0
+    other_stories: int = 0
 
     @property
     def documents(self) -> int:
         return sum(self.counts)
+
+    @property
+    def stories(self) -> int:
+        return self.negative_stories + self.other_stories
 
     @property
     def mean_sentiment(self) -> float:
@@ -76,8 +80,8 @@ class Totals:
         self.sentiment += sign * other.sentiment
         self.weight += sign * other.weight
         self.weighted += sign * other.weighted
-        self.stories += sign * other.stories
         self.negative_stories += sign * other.negative_stories
+        self.other_stories += sign * other.other_stories
 
 
 @dataclass
@@ -100,8 +104,9 @@ class TopicWindows:
         """watermark up to which windows have been made final; those are never touched again"""
         self._own: dict[int, Totals] = {}
         """a pane's sums, its stories counted where they are new"""
-        self._all = NoveltyIndex(HORIZON)
+        # Each side by itself: in the same words one firm was fined and another was cleared.
         self._negative = NoveltyIndex(HORIZON)
+        self._other = NoveltyIndex(HORIZON)
         self._aligned: dict[tuple[int, int], Totals] = {}
         self._sources: dict[tuple[int, int], set[str]] = {}
         self._models: dict[tuple[int, int], set[ModelName]] = {}
@@ -118,20 +123,19 @@ class TopicWindows:
         pane = self.panes.get(start)
         if pane is None:
             pane = self.panes[start] = Pane()
-        known = entry.story in pane.stories
-        known_negative = entry.story in pane.negative_stories
+        told = pane.negative_stories if entry.tells_negative else pane.other_stories
+        known = entry.story in told
         if not pane.add(entry, model):
             return None
         beyond = entry.weight - WEIGHT
         change = Totals(sentiment=entry.sentiment, weight=beyond, weighted=beyond * entry.sentiment)
         change.counts[entry.label] = 1
         self._apply(start, change)
-        if not known and entry.story in pane.stories:
-            self._note(self._all, entry.story, start, negative=False)
-        if not known_negative and entry.story in pane.negative_stories:
-            self._note(self._negative, entry.story, start, negative=True)
+        if not known and entry.story in told:
+            self._note(entry.story, start, negative=entry.tells_negative)
+        heard = entry.source in pane.sources
         for key in self._open(start):
-            if entry.source in pane.sources:
+            if heard:
                 self._sources.setdefault(key, set()).add(entry.source)
             if model is not None:
                 self._models.setdefault(key, set()).add(model)
@@ -141,10 +145,10 @@ class TopicWindows:
         """Take up a stored pane; order does not matter."""
         self.panes[start] = pane
         self._apply(start, Totals(list(pane.counts), pane.sentiment, pane.weight, pane.weighted))
-        for story in pane.stories:
-            self._note(self._all, story, start, negative=False)
         for story in pane.negative_stories:
-            self._note(self._negative, story, start, negative=True)
+            self._note(story, start, negative=True)
+        for story in pane.other_stories:
+            self._note(story, start, negative=False)
         for key in self._open(start):
             self._sources.setdefault(key, set()).update(pane.sources)
             self._models.setdefault(key, set()).update(pane.models)
@@ -156,9 +160,10 @@ class TopicWindows:
             return keys
         return [key for key in keys if sum(key) + HORIZON > self.final_to]
 
-    def _note(self, index: NoveltyIndex, story: str, pane: int, *, negative: bool) -> None:
+    def _note(self, story: str, pane: int, *, negative: bool) -> None:
+        index = self._negative if negative else self._other
         for owner, delta in index.insert(story, pane):
-            change = Totals(negative_stories=delta) if negative else Totals(stories=delta)
+            change = Totals(negative_stories=delta) if negative else Totals(other_stories=delta)
             self._apply(owner, change)
 
     def _apply(self, start: int, change: Totals) -> None:
@@ -303,10 +308,10 @@ class TopicWindows:
         for start in old:
             pane = self.panes.pop(start)
             self._own.pop(start, None)
-            for story in pane.stories:
-                self._all.forget(story, start)
             for story in pane.negative_stories:
                 self._negative.forget(story, start)
+            for story in pane.other_stories:
+                self._other.forget(story, start)
         return old
 
     def _window(self, key: tuple[int, int], past: Past, *, final: bool) -> Window:

@@ -11,10 +11,13 @@ from benchmarks.novelty import (
     Tweet,
     body,
     changed,
+    counted_as_one,
     in_common,
+    joined,
     kind_of_copy,
     random_pairs,
     retweet_pairs,
+    share,
     words_apart,
 )
 from benchmarks.templates import TEMPLATES
@@ -111,3 +114,13 @@ def test_fillings_differ_by_more_than_a_number() -> None:
     for template in TEMPLATES:
         for one, other in combinations(template.texts, 2):
             assert words_apart(re.sub(r"\d", "", one), re.sub(r"\d", "", other)) >= 3
+
+
+def test_one_form_of_words_told_on_both_sides_is_counted_as_two() -> None:
+    bad = "Oldenmoor shares plunge 12% after it warns of a heavy loss this year"
+    good = "Oldenmoor shares soar 12% after it tells of a heavy profit this year"
+    assert joined((bad, good))
+    assert not counted_as_one((bad, good))
+    assert counted_as_one((bad, f"RT @desk: {bad} http://t.example/1"))
+    found = share([(bad, good), (bad, bad.upper()), (bad, STORY)])
+    assert found == {"pairs": 3, "joined": 0.6667, "counted_as_one": 0.3333}

@@ -52,13 +52,14 @@ def sums(entries: list[Entry], start: int, end: int) -> dict[str, float]:
     """What the window ``[start, end)`` holds, recomputed from nothing but the entries."""
     inside = [e for e in entries if start <= pane_of(e.time) < end]
     negative = [e for e in entries if e.tells_negative]
+    new, others = owned(negative), owned([e for e in entries if not e.tells_negative])
     total = sum(e.sentiment * e.weight for e in inside)
     weight = sum(e.weight for e in inside)
     return {
         "documents": len(inside),
         "negative": sum(e.label == 0 for e in inside),
-        "stories": sum(start <= pane < end for _, pane in owned(entries)),
-        "negative_stories": sum(start <= pane < end for _, pane in owned(negative)),
+        "stories": sum(start <= pane < end for _, pane in [*new, *others]),
+        "negative_stories": sum(start <= pane < end for _, pane in new),
         "mean_sentiment": round(total / (10_000 * weight), 6) if weight else 0.0,
     }
 
@@ -202,7 +203,9 @@ def test_windows_add_up():
             for seconds in ALIGNED
         }
         assert len(set(by_length.values())) == 1, name
-    assert sum(w.stories for w in found if w.seconds == DAY) == 50
+    day = [window for window in found if window.seconds == DAY]
+    assert sum(window.negative_stories for window in day) == 50
+    assert sum(window.stories for window in day) == 2 * 50  # each is told either way
 
 
 def test_a_window_carries_what_was_expected_of_it_at_its_start():
@@ -256,3 +259,11 @@ def test_an_author_has_one_voice_and_a_source_one_for_each_story() -> None:
         windows.add(entry(offset=offset, time=time, label=0, named=named, source=source))
     windows.close(DAY0 + HOUR)
     assert windows.negative_sources(HOUR) == Sources(3, 2 + 6)
+
+
+def test_a_story_told_on_both_sides_counts_on_each_and_never_twice_on_one():
+    windows = TopicWindows("t")
+    for offset, label in enumerate([2, 0, 2, 0, 1]):
+        windows.add(entry(0, offset, DAY0 + PANE * offset, label, "told", f"source {offset}"))
+    (day,) = (window for window in windows.changed(nothing) if window.seconds == DAY)
+    assert (day.documents, day.stories, day.negative_stories) == (5, 2, 1)
