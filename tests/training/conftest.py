@@ -23,6 +23,9 @@ SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 OTHER_SIZES = {"intermediate_size": 48, "max_position_embeddings": 64, "pad_token_id": 1}
 ARCHITECTURES = ("bert", "roberta", "deberta-v2", "modernbert")
 
+SEQUENCES = [[0, 9, 8, 7, 6, 2], [0, 5, 4, 2], [0, 6, 2]]
+"""Token ids that the tiny encoders know."""
+
 
 def texts() -> list[Example]:
     """Texts whose verb tells the sentiment and the topic."""

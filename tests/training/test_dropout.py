@@ -11,9 +11,6 @@ from model.dropout import ByteDropout, quicken
 from model.network import TwoHeadClassifier
 from tests.training.conftest import ARCHITECTURES
 
-# DeBERTa's module in transformers 5 still asks for it.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:FutureWarning")
-
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

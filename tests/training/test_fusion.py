@@ -12,12 +12,7 @@ import torch
 from model.export import export_onnx
 from model.fusion import module
 from model.network import TwoHeadClassifier
-from tests.training.conftest import ARCHITECTURES, SIZES, answers
-
-# DeBERTa's module in transformers 5 still asks for it.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:FutureWarning")
-
-TEXTS = [[0, 9, 8, 7, 6, 2], [0, 5, 4, 2], [0, 6, 2]]
+from tests.training.conftest import ARCHITECTURES, SEQUENCES, SIZES, answers
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -27,8 +22,8 @@ def test_a_fused_network_says_what_it_says_in_torch(
     network = TwoHeadClassifier.from_backbone(backbone(architecture)).eval()
     export_onnx(network, tmp_path / "fp32.onnx")
     model = onnx.load(str(tmp_path / "fp32.onnx"))
-    found = iter(answers(model, TEXTS))
-    for ids in TEXTS:
+    found = iter(answers(model, SEQUENCES))
+    for ids in SEQUENCES:
         one = torch.tensor([ids])
         with torch.no_grad():
             for expected in network(one, torch.ones_like(one)):

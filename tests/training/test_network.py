@@ -10,9 +10,6 @@ from transformers import AutoModel, AutoTokenizer
 from model.network import TwoHeadClassifier
 from tests.training.conftest import ARCHITECTURES
 
-# DeBERTa's module in transformers 5 still asks for it.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:FutureWarning")
-
 PAD = 1
 IDS = torch.tensor([[0, 9, 8, 7, 6, 2], [0, 9, 8, 2, PAD, PAD]])
 MASK = (IDS != PAD).long()

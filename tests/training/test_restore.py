@@ -19,12 +19,7 @@ from model.export import architecture, describe, export_onnx, quantize
 from model.network import TwoHeadClassifier
 from model.recipe import begun_from
 from model.train import main
-from tests.training.conftest import ARCHITECTURES, texts
-
-# DeBERTa's module in transformers 5 still asks for it.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:FutureWarning")
-
-TEXTS = [[0, 9, 8, 7, 6, 2], [0, 5, 4, 2], [0, 6, 2]]
+from tests.training.conftest import ARCHITECTURES, SEQUENCES, texts
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -46,7 +41,7 @@ def exported(
     """An export of a network whose heads were never trained, which no run would pass."""
     folder = tmp_path_factory.mktemp("exported")
     export_onnx(network, folder / "fp32.onnx")
-    quantize(folder / "fp32.onnx", folder / "model.onnx", TEXTS)
+    quantize(folder / "fp32.onnx", folder / "model.onnx", SEQUENCES)
     (folder / "fp32.onnx").unlink()
     shutil.copy(backbone("bert") / "tokenizer.json", folder)
     about = {

@@ -12,12 +12,7 @@ from model.export import export_onnx
 from model.network import TwoHeadClassifier
 from model.rows import even, unevenness
 from model.smoothing import products
-from tests.training.conftest import ARCHITECTURES, answers
-
-# DeBERTa's module in transformers 5 still asks for it.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:FutureWarning")
-
-TEXTS = [[0, 9, 8, 7, 6, 2], [0, 5, 4, 2], [0, 6, 2]]
+from tests.training.conftest import ARCHITECTURES, SEQUENCES, answers
 
 
 def test_unevenness_is_that_of_the_largest_token_to_the_middle_one() -> None:
@@ -42,11 +37,11 @@ def test_a_network_says_the_same_when_its_tokens_are_evened(
             weight += 0.05 * torch.randn_like(weight)
     export_onnx(network, tmp_path / "fp32.onnx")
     model = onnx.load(str(tmp_path / "fp32.onnx"))
-    before, count = answers(model, TEXTS), len(products(model))
+    before, count = answers(model, SEQUENCES), len(products(model))
     monkeypatch.setattr("model.rows.UNEVEN", limit)
-    even(model, TEXTS)
+    even(model, SEQUENCES)
     onnx.checker.check_model(model)
     assert len(products(model)) == count > 0
     assert any(node.input[0].endswith("/even") for node in products(model)) == evened
-    for after, plain in zip(answers(model, TEXTS), before, strict=True):
+    for after, plain in zip(answers(model, SEQUENCES), before, strict=True):
         np.testing.assert_allclose(after, plain, atol=1e-4)

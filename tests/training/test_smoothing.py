@@ -13,12 +13,8 @@ from hypothesis.extra import numpy as arrays
 from model.export import export_onnx
 from model.network import TwoHeadClassifier
 from model.smoothing import products, scales, smooth
-from tests.training.conftest import ARCHITECTURES, answers
+from tests.training.conftest import ARCHITECTURES, SEQUENCES, answers
 
-# DeBERTa's module in transformers 5 still asks for it.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:FutureWarning")
-
-TEXTS = [[0, 9, 8, 7, 6, 2], [0, 5, 4, 2], [0, 6, 2]]
 magnitudes = arrays.arrays(np.float32, 7, elements=st.floats(0, 1000, width=32))
 
 
@@ -45,12 +41,12 @@ def test_a_smoothed_network_says_the_same(
     network = TwoHeadClassifier.from_backbone(backbone(architecture))
     export_onnx(network, tmp_path / "fp32.onnx")
     model = onnx.load(str(tmp_path / "fp32.onnx"))
-    before = answers(model, TEXTS)
+    before = answers(model, SEQUENCES)
     count = len(products(model))
-    smooth(model, TEXTS)
+    smooth(model, SEQUENCES)
     onnx.checker.check_model(model)
     assert len(products(model)) == count > 0
     smoothed = {node.input[0] for node in products(model) if node.input[0].endswith("/smooth")}
     assert len(smoothed) >= 3
-    for after, plain in zip(answers(model, TEXTS), before, strict=True):
+    for after, plain in zip(answers(model, SEQUENCES), before, strict=True):
         np.testing.assert_allclose(after, plain, atol=1e-4)

@@ -23,9 +23,6 @@ from stream.settings import Settings, WorkerSettings
 from stream.worker import build_scorer
 from tests.training.conftest import ARCHITECTURES, FIRMS
 
-# transformers' DeBERTa scripts a few functions.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:FutureWarning")
-
 TEXTS = [
     "Acme soars",
     "",
