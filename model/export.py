@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import shutil
 import sys
@@ -45,8 +46,8 @@ class ExportFault(Exception):
     """The network cannot be exported, or the export is not the network; says why."""
 
 
-def export_onnx(network: TwoHeadClassifier, path: Path) -> None:
-    """Write the network as fp32 ONNX with inputs ``input_ids`` and ``attention_mask``.
+def as_onnx(network: TwoHeadClassifier) -> onnx.ModelProto:
+    """The network as fp32 ONNX with inputs ``input_ids`` and ``attention_mask``.
 
     Attention is one operation where ``model.fusion`` knows how.
     """
@@ -54,6 +55,7 @@ def export_onnx(network: TwoHeadClassifier, path: Path) -> None:
     network.encoder.set_attn_implementation("eager")
     ids = torch.ones((2, 9), dtype=torch.int64)
     axes = {0: "batch", 1: "length"}
+    written = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter by tracing, whose graphs onnxruntime quantizes, warns of its age and of every
         # shape it meets.
@@ -61,7 +63,7 @@ def export_onnx(network: TwoHeadClassifier, path: Path) -> None:
         torch.onnx.export(
             network,
             (ids, torch.ones_like(ids)),
-            str(path),
+            written,
             input_names=["input_ids", "attention_mask"],
             output_names=["sentiment", "topic"],
             dynamic_axes={
@@ -74,11 +76,11 @@ def export_onnx(network: TwoHeadClassifier, path: Path) -> None:
             dynamo=False,
         )
     of = network.encoder.config
-    fused = fuse(onnx.load(str(path)), getattr(of, "num_attention_heads", 0), of.hidden_size)
-    onnx.save(fused, str(path))
+    plain = onnx.load_from_string(written.getvalue())
+    return fuse(plain, getattr(of, "num_attention_heads", 0), of.hidden_size)
 
 
-def quantize(fp32: Path, int8: Path, texts: Sequence[Sequence[int]]) -> None:
+def quantize(model: onnx.ModelProto, int8: Path, texts: Sequence[Sequence[int]]) -> None:
     """All weights to 8 bits, and the products in 8-bit integers, heads aside.
 
     Activations take one range a tensor at run time; what would set it alone, a few channels after
@@ -86,11 +88,10 @@ def quantize(fp32: Path, int8: Path, texts: Sequence[Sequence[int]]) -> None:
     by what the texts bring about (docs/decisions/0006-int8.md).
 
     Args:
-        fp32: what ``export_onnx`` wrote.
+        model: what ``as_onnx`` made; it is changed on the way.
         int8: file to write.
         texts: token ids of texts like those that it will be asked.
     """
-    model = onnx.load(str(fp32))
     smooth(model, texts)
     even(model, texts)
     # Of the heads the quantizer makes other nodes before it looks for their names.
@@ -186,9 +187,7 @@ def export(run: Path, out: Path, name: str, languages: Sequence[str]) -> dict[st
     }
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch)
-        export_onnx(network, made / "fp32.onnx")
-        quantize(made / "fp32.onnx", made / "model.onnx", data.ids)
-        (made / "fp32.onnx").unlink()
+        quantize(as_onnx(network), made / "model.onnx", data.ids)
         # Training leaves in it how it cut the last text.
         served = Tokenizer.from_file(str(run / "tokenizer.json"))
         served.no_truncation()

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 import torch
 
-from model.export import export_onnx
+from model.export import as_onnx
 from model.fusion import module
 from model.network import TwoHeadClassifier
 from tests.training.conftest import ARCHITECTURES, SEQUENCES, SIZES, answers
@@ -17,11 +16,10 @@ from tests.training.conftest import ARCHITECTURES, SEQUENCES, SIZES, answers
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_fused_network_says_what_it_says_in_torch(
-    architecture: str, backbone: Callable[[str], Path], tmp_path: Path
+    architecture: str, backbone: Callable[[str], Path]
 ) -> None:
     network = TwoHeadClassifier.from_backbone(backbone(architecture)).eval()
-    export_onnx(network, tmp_path / "fp32.onnx")
-    model = onnx.load(str(tmp_path / "fp32.onnx"))
+    model = as_onnx(network)
     found = iter(answers(model, SEQUENCES))
     for ids in SEQUENCES:
         one = torch.tensor([ids])
@@ -32,10 +30,9 @@ def test_a_fused_network_says_what_it_says_in_torch(
 
 @pytest.mark.parametrize("architecture", ["bert", "roberta"])
 def test_attention_is_one_operation_named_after_its_modules(
-    architecture: str, backbone: Callable[[str], Path], tmp_path: Path
+    architecture: str, backbone: Callable[[str], Path]
 ) -> None:
-    export_onnx(TwoHeadClassifier.from_backbone(backbone(architecture)), tmp_path / "fp32.onnx")
-    nodes = onnx.load(str(tmp_path / "fp32.onnx")).graph.node
+    nodes = as_onnx(TwoHeadClassifier.from_backbone(backbone(architecture))).graph.node
     assert [node.name for node in nodes if node.op_type == "Attention"] == [
         " ".join(
             f"encoder.encoder.layer.{layer}.attention.self.{part}"
@@ -46,12 +43,10 @@ def test_attention_is_one_operation_named_after_its_modules(
     assert not any(node.op_type == "Softmax" for node in nodes)
 
 
-def test_padding_is_not_attended_to_once_fused(
-    backbone: Callable[[str], Path], tmp_path: Path
-) -> None:
-    export_onnx(TwoHeadClassifier.from_backbone(backbone("bert")), tmp_path / "fp32.onnx")
+def test_padding_is_not_attended_to_once_fused(backbone: Callable[[str], Path]) -> None:
+    model = as_onnx(TwoHeadClassifier.from_backbone(backbone("bert")))
     session = onnxruntime.InferenceSession(
-        str(tmp_path / "fp32.onnx"), providers=["CPUExecutionProvider"]
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     ids, mask = np.array([[0, 9, 8, 2, 1, 1]]), np.array([[1, 1, 1, 1, 0, 0]])
     padded = session.run(None, {"input_ids": ids, "attention_mask": mask})

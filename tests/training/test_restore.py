@@ -15,7 +15,7 @@ from model import restore
 from model.backend import ModelError, is_export
 from model.classifier import WEIGHTS, Classifier
 from model.dataset import CORPUS, read_examples
-from model.export import architecture, describe, export_onnx, quantize
+from model.export import architecture, as_onnx, describe, quantize
 from model.network import TwoHeadClassifier
 from model.recipe import begun_from
 from model.train import main
@@ -40,9 +40,7 @@ def exported(
 ) -> Path:
     """An export of a network whose heads were never trained, which no run would pass."""
     folder = tmp_path_factory.mktemp("exported")
-    export_onnx(network, folder / "fp32.onnx")
-    quantize(folder / "fp32.onnx", folder / "model.onnx", SEQUENCES)
-    (folder / "fp32.onnx").unlink()
+    quantize(as_onnx(network), folder / "model.onnx", SEQUENCES)
     shutil.copy(backbone("bert") / "tokenizer.json", folder)
     about = {
         "languages": ["en"],

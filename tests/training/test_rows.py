@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 
-from model.export import export_onnx
+from model.export import as_onnx
 from model.network import TwoHeadClassifier
 from model.rows import even, unevenness
 from model.smoothing import products
@@ -28,15 +28,13 @@ def test_a_network_says_the_same_when_its_tokens_are_evened(
     limit: float,
     evened: bool,
     backbone: Callable[[str], Path],
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     network = TwoHeadClassifier.from_backbone(backbone(architecture))
     with torch.no_grad():
         for weight in network.parameters():  # At first biases are 0, and states of a kind.
             weight += 0.05 * torch.randn_like(weight)
-    export_onnx(network, tmp_path / "fp32.onnx")
-    model = onnx.load(str(tmp_path / "fp32.onnx"))
+    model = as_onnx(network)
     before, count = answers(model, SEQUENCES), len(products(model))
     monkeypatch.setattr("model.rows.UNEVEN", limit)
     even(model, SEQUENCES)

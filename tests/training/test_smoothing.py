@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from model.export import export_onnx
+from model.export import as_onnx
 from model.network import TwoHeadClassifier
 from model.smoothing import products, scales, smooth
 from tests.training.conftest import ARCHITECTURES, SEQUENCES, answers
@@ -36,11 +36,10 @@ def test_all_the_unevenness_moves_at_full_strength() -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_smoothed_network_says_the_same(
-    architecture: str, backbone: Callable[[str], Path], tmp_path: Path
+    architecture: str, backbone: Callable[[str], Path]
 ) -> None:
     network = TwoHeadClassifier.from_backbone(backbone(architecture))
-    export_onnx(network, tmp_path / "fp32.onnx")
-    model = onnx.load(str(tmp_path / "fp32.onnx"))
+    model = as_onnx(network)
     before = answers(model, SEQUENCES)
     count = len(products(model))
     smooth(model, SEQUENCES)
