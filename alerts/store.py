@@ -302,17 +302,52 @@ def topic_windows(
 
 
 def list_alerts(
-    engine: Engine, *, state: str | None = None, topic: str | None = None, limit: int = 100
+    engine: Engine,
+    *,
+    state: str | None = None,
+    topics: Sequence[str] | None = None,
+    before: str | None = None,
+    limit: int | None = 100,
 ) -> list[Alert]:
-    """Alerts in their present state, newest first."""
+    """Alerts in their present state, newest first.
+
+    Args:
+        engine: the database.
+        state: only those in it.
+        topics: only those of these topics.
+        before: id of an alert; only those that follow it in this order. Of an unknown id, none.
+        limit: at most so many; None: all.
+    """
     query = sa.select(alerts.c.payload)
     if state is not None:
         query = query.where(alerts.c.state == state)
-    if topic is not None:
-        query = query.where(alerts.c.topic == topic)
+    if topics is not None:
+        query = query.where(alerts.c.topic.in_(topics))
+    if before is not None:
+        began = sa.select(alerts.c.starts_at).where(alerts.c.id == before).scalar_subquery()
+        same = sa.and_(alerts.c.starts_at == began, alerts.c.id > before)
+        query = query.where(sa.or_(alerts.c.starts_at < began, same))
     query = query.order_by(alerts.c.starts_at.desc(), alerts.c.id).limit(limit)
     with engine.connect() as connection:
         return [Alert.model_validate_json(text) for text in connection.scalars(query)]
+
+
+def alert_topics(engine: Engine) -> list[str]:
+    """The topics of which an alert is known."""
+    with engine.connect() as connection:
+        return list(connection.scalars(sa.select(alerts.c.topic).distinct()))
+
+
+def last_firing(engine: Engine, alert_ids: Sequence[str]) -> dict[str, Alert]:
+    """By id, the last transition that fired: at its end an alert's window is calm again."""
+    query = (
+        sa.select(alert_transitions.c.alert_id, alert_transitions.c.payload)
+        .where(alert_transitions.c.state == "firing", alert_transitions.c.alert_id.in_(alert_ids))
+        .order_by(alert_transitions.c.at)
+    )
+    with engine.connect() as connection:
+        newest = {row.alert_id: row.payload for row in connection.execute(query)}
+    return {alert_id: Alert.model_validate_json(payload) for alert_id, payload in newest.items()}
 
 
 def find_alert(engine: Engine, alert_id: str) -> AlertHistory | None:

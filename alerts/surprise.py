@@ -76,10 +76,14 @@ def interval(rows: Sequence[Row]) -> int:
     Raises:
         SeriesError: see ``surprises``.
     """
-    between = Counter(after - before for (before, _), (after, _) in pairwise(rows))
-    if between and min(between) <= 0:
-        raise SeriesError("the rows are not in time order, or two have the same timestamp")
-    step = between.most_common(1)[0][0] if between else HOUR
+    between = [after - before for (before, _), (after, _) in pairwise(rows)]
+    for row, seconds in enumerate(between, start=2):
+        if seconds <= 0:
+            raise SeriesError(
+                f"row {row} is not later than the one before it: rows must be in time order, "
+                "each timestamp once (add up the counts of those that share one)"
+            )
+    step = Counter(between).most_common(1)[0][0] if between else HOUR
     if step > HOUR:
         raise SeriesError(f"the rows lie {step} s apart; at most an hour can be judged")
     return step

@@ -37,7 +37,7 @@ Comment = Annotated[
 ]
 Identity = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]+$")]
-Topic = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
+Key = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class Seconds(IntEnum):
@@ -138,7 +138,7 @@ def _reading(engine: Engine, access: Access) -> APIRouter:
 
     @routes.get("/windows")
     def windows(
-        topic: Topic,
+        topic: Key,
         seconds: Annotated[Seconds, Query()] = Seconds.HOUR,
         since: AwareDatetime | None = None,
         until: AwareDatetime | None = None,
@@ -150,11 +150,13 @@ def _reading(engine: Engine, access: Access) -> APIRouter:
     @routes.get("/alerts")
     def alerts(
         state: State | None = None,
-        topic: Topic | None = None,
+        topic: Key | None = None,
+        before: Key | None = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> list[Alert]:
-        """Alerts in their present state, newest first."""
-        return list_alerts(engine, state=state, topic=topic, limit=limit)
+        """Alerts in their present state, newest first; those that follow the alert ``before``."""
+        topics = None if topic is None else [topic]
+        return list_alerts(engine, state=state, topics=topics, before=before, limit=limit)
 
     @routes.get("/alerts/{alert_id:path}", responses={404: {"description": "no such alert"}})
     def alert(alert_id: str) -> AlertView:

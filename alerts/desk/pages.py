@@ -19,7 +19,15 @@ from alerts.desk.weather import STATES, Readings, matching, outlook
 from alerts.history import counted_to, sums_between, usual_shares, windows_between
 from alerts.records import Alert
 from alerts.settings import DeliverySettings
-from alerts.store import AlertHistory, find_alert, latest_windows, list_alerts, topic_windows
+from alerts.store import (
+    AlertHistory,
+    alert_topics,
+    find_alert,
+    last_firing,
+    latest_windows,
+    list_alerts,
+    topic_windows,
+)
 from alerts.transitions import changed_at
 
 HOUR = 3600
@@ -43,6 +51,11 @@ DURATIONS = (30, 60, 240, 480, 1440)
 SHOWN = 200
 """Topics on a page, unless all are asked for: it is fetched anew whenever something changes."""
 
+LISTED = 50
+"""Alerts on a page of the list."""
+
+ALERT_STATES = ("firing", "resolved")
+
 TESTED = ("5m", "15m", "1h", "24h")
 
 
@@ -63,12 +76,16 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
         now = datetime.now(UTC)
         as_of = counted_to(engine) or now
         firing = sorted(
-            list_alerts(engine, state="firing"), key=lambda alert: alert.severity != "critical"
+            list_alerts(engine, state="firing", limit=None),
+            key=lambda alert: alert.severity != "critical",
         )
         topics = outlook(read(engine, as_of, firing), as_of)
         lang = language(request)
-        names = {topic.topic: texts.topic_name(topic.topic, lang) for topic in topics}
-        found = matching(topics, q, state, kind, names)
+        found = [
+            topic
+            for topic in matching(topics, state, kind)
+            if texts.is_called(topic.topic, q, lang)
+        ]
         shown = found if all else found[:SHOWN]
         names_shown = None if all else [topic.topic for topic in shown]
         return render(
@@ -93,6 +110,41 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
                 "kind": kind,
                 "states": STATES,
                 "spark": chart.spark,
+            },
+            visitor=visitor,
+        )
+
+    @routes.get("/alerts")
+    def all_alerts(
+        request: Request,
+        q: str = "",
+        state: str = "",
+        before: str = "",
+        visitor: Visitor = Depends(reader),
+    ) -> HTMLResponse:
+        lang = language(request)
+        called = [topic for topic in alert_topics(engine) if texts.is_called(topic, q, lang)]
+        found = list_alerts(
+            engine,
+            state=state if state in ALERT_STATES else None,
+            topics=called if q else None,
+            before=before or None,
+            limit=LISTED + 1,
+        )
+        alerts = found[:LISTED]
+        ids = [alert.id for alert in alerts]
+        return render(
+            request,
+            "alerts.html",
+            {
+                "alerts": alerts,
+                "fired": last_firing(engine, ids),
+                "acknowledged": acknowledgements_of(engine, ids),
+                "older": alerts[-1].id if len(found) > LISTED else None,
+                "q": q,
+                "state": state,
+                "before": before,
+                "states": ALERT_STATES,
             },
             visitor=visitor,
         )
@@ -123,9 +175,10 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
         windows = topic_windows(engine, topic, seconds, since=end - length, limit=10_000)
         alerts = [
             alert
-            for alert in list_alerts(engine, topic=topic, limit=200)
+            for alert in list_alerts(engine, topics=[topic], limit=200)
             if (alert.ends_at or end) >= end - length
         ]
+        ids = [alert.id for alert in alerts]
         labels = {
             name: sum(getattr(window, name) for window in windows)
             for name in ("negative", "neutral", "positive")
@@ -145,6 +198,8 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
                 "stories": sum(window.stories for window in windows),
                 "sources": max(window.sources for window in windows),
                 "alerts": alerts,
+                "fired": last_firing(engine, ids),
+                "acknowledged": acknowledgements_of(engine, ids),
                 "silenced": silences_in_force(engine, datetime.now(UTC)).get(topic),
                 "newest": min(end, datetime.now(UTC)),
             },

@@ -52,6 +52,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "firing_many": ("{n} alerts firing", "{n} 个警报触发中"),
     "topics": ("Topics, worst first", "主题，最差在前"),
     "resolved_lately": ("Lately resolved", "最近恢复"),
+    "all_alerts": ("all alerts", "全部警报"),
     "no_windows": (
         "No window has been recorded yet. Send documents, and check that the worker and the "
         "recorder run:",
@@ -110,6 +111,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "acknowledged_by": ("acknowledged by {name}", "{name} 已确认"),
     "silenced_until": ("silenced until", "静默至"),
     "not_acknowledged": ("not acknowledged", "未确认"),
+    # Alerts
+    "newest_first": ("newest first", "最新在前"),
+    "no_alerts": ("No alert has fired yet.", "尚无警报。"),
+    "no_alert_matches": ("No alert matches.", "没有符合的警报。"),
+    "older": ("older alerts", "更早的警报"),
+    "newest": ("to the newest", "回到最新"),
     # Alert
     "sentence": (
         "{topic}: {n} negative stories from {sources} sources in {span}, where {expected} were "
@@ -277,6 +284,12 @@ def topic_name(topic: str, lang: str = "en") -> str:
         return name or topic
     translated = TOPICS_ZH.get(name) if lang == "zh" else None
     return translated or name.replace("-", " ")
+
+
+def is_called(topic: str, text: str, lang: str) -> bool:
+    """Whether a topic's id, or its name, has this text in it, in any case."""
+    wanted = text.casefold()
+    return wanted in topic.casefold() or wanted in topic_name(topic, lang).casefold()
 
 
 def span(seconds: float, lang: str = "en") -> str:

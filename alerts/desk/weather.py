@@ -120,24 +120,18 @@ def _expected(hours: Iterable[Window], as_of: datetime) -> float | None:
     return found
 
 
-def matching(
-    topics: Iterable[Outlook], text: str, state: str, kind: str, named: Mapping[str, str]
-) -> list[Outlook]:
+def matching(topics: Iterable[Outlook], state: str, kind: str) -> list[Outlook]:
     """Those that a filter leaves.
 
     Args:
         topics: all of them.
-        text: part of the topic's id or name, in any case; empty: any.
         state: one of ``STATES``, ``alert`` for the first two, or anything else for any.
         kind: ``class`` or ``watch``, or anything else for any.
-        named: the names as the reader sees them, by topic.
     """
-    wanted = text.casefold()
     states = {"alert": STATES[:2]}.get(state, (state,) if state in STATES else STATES)
     return [
         topic
         for topic in topics
         if topic.state in states
         and (kind not in ("class", "watch") or topic.topic.startswith(f"{kind}:"))
-        and (wanted in topic.topic.casefold() or wanted in named[topic.topic].casefold())
     ]

@@ -93,9 +93,9 @@ def worse(minutes: float = 5, **changes: Any) -> Alert:
 
 
 def resolved(**changes: Any) -> Alert:
-    """The same alert, over after an hour."""
+    """The same alert, over after an hour, its window calm again."""
     end = NOON + timedelta(hours=1)
-    window = alert().window.model_copy(update={"end": end, "start": NOON})
+    window = alert().window.model_copy(update={"end": end, "start": NOON, "negative_stories": 1})
     return alert(**{"state": "resolved", "window": window, "ends_at": end, **changes})
 
 

@@ -24,7 +24,7 @@ from tests.alerts.test_desk import client, notification, store
 DIRECT = DeliverySettings(mode="direct")
 ALERT = f"/alerts/{quote(alert().id)}"
 READS = ("/api/v1/topics", "/api/v1/alerts", "/api/v1/corrections", "/api/v1/windows?topic=x")
-PAGES = ("/", ALERT, "/topics/class:macro", "/events")
+PAGES = ("/", "/alerts", ALERT, "/topics/class:macro", "/events")
 
 
 def token(engine: Engine, role: str, name: str = "") -> str:

@@ -249,6 +249,7 @@ def test_pages_fit_and_can_be_read(
         "weather": "/?",
         "alert": f"/alerts/{quote(first.id)}?",
         "topic": "/topics/watch:market?span=2d&",
+        "alerts": "/alerts?",
         "missing": "/alerts/none?",
     }
     with serving(engine) as base:

@@ -3,15 +3,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
+from alerts.acts import Actor, acknowledge
 from alerts.desk import create_app
+from alerts.desk.pages import LISTED
 from alerts.desk.render import safe_url
 from alerts.desk.texts import LANGUAGES, TEXTS, choose, topic_name, translator
 from alerts.outbox import enqueue, transition_message
@@ -120,6 +123,48 @@ def test_an_empty_database_says_what_to_do(desk: TestClient) -> None:
     assert desk.get("/api/v1/topics").json() == []
 
 
+def test_past_alerts_are_listed_by_what_fired(engine: Engine, desk: TestClient) -> None:
+    assert "No alert has fired yet" in desk.get("/alerts").text
+    later = alert(id="later", topic="watch:acme", starts_at=NOW)
+    store(engine, alert(), worse(), resolved(), later)
+    acknowledge(engine, "later", Actor("Ana"), "", NOW)
+
+    def listed(**query: str) -> list[str]:
+        page = desk.get("/alerts", params=query).text
+        return [unquote(found) for found in re.findall(r'<a href="/alerts/([^"?]+)">', page)]
+
+    assert listed() == ["later", alert().id]
+    assert listed(state="firing") == listed(q="ACM") == ["later"]
+    assert listed(state="resolved") == listed(q="宏观", lang="zh") == [alert().id]
+    assert listed(state="nonsense") == listed(lang="en")
+    page = desk.get("/alerts").text
+    assert order(page, "acme: 12 negative stories", "acknowledged by Ana", "macro: 12 negative")
+    assert "1 negative stories" not in page + desk.get("/topics/class:macro").text
+    assert "No alert matches" in desk.get("/alerts", params={"q": "none"}).text
+
+
+def test_the_list_of_alerts_goes_on_page_by_page(engine: Engine, desk: TestClient) -> None:
+    ids = [f"{i:03d}" for i in range(LISTED + 3)]
+    store(engine, *(alert(id=name, topic="watch:a&b") for name in ids))
+    found: list[str] = []
+    address = "/alerts?q=a%26b&state=firing"
+    while address:
+        page = desk.get(address).text
+        found += re.findall(r'<a href="/alerts/([^"?]+)">', page)
+        following = re.search(r'<a rel="next" href="([^"]+)">', page)
+        address = "/alerts" + unescape(following[1]) if following else ""
+    assert found == ids
+    assert 'href="?q=a%26b&amp;state=firing">to the newest' in page
+    api = desk.get("/api/v1/alerts", params={"before": ids[1], "limit": 2}).json()
+    assert [each["id"] for each in api] == ids[2:4]
+
+
+def test_every_alert_that_fires_is_counted(engine: Engine, desk: TestClient) -> None:
+    store(engine, *(alert(id=f"{i}", topic=f"watch:{i}") for i in range(130)), *hour("watch:129"))
+    page = desk.get("/").text
+    assert "130 alerts firing" in page
+
+
 def test_an_alert_shows_its_evidence_and_its_way(engine: Engine, desk: TestClient) -> None:
     store(engine, alert(), resolved())
     page = desk.get(f"/alerts/{quote(alert().id)}").text
@@ -149,7 +194,9 @@ def test_an_alert_that_got_worse_shows_what_each_message_said(
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("path", ["/", "/alerts/{id}", "/topics/{topic}", "/alerts/{topic}"])
+@pytest.mark.parametrize(
+    "path", ["/", "/alerts", "/alerts/{id}", "/topics/{topic}", "/alerts/{topic}"]
+)
 def test_nothing_that_was_sent_in_becomes_markup(
     engine: Engine, desk: TestClient, path: str, lang: str
 ) -> None:
@@ -199,7 +246,13 @@ def test_only_web_addresses_become_links(engine: Engine, desk: TestClient, url: 
 
 def test_pages_load_nothing_from_elsewhere(engine: Engine, desk: TestClient) -> None:
     store(engine, alert(evidence=()), *hour("class:macro"))
-    for path in ("/", f"/alerts/{quote(alert().id)}", "/topics/class:macro", "/alerts/none"):
+    for path in (
+        "/",
+        "/alerts",
+        f"/alerts/{quote(alert().id)}",
+        "/topics/class:macro",
+        "/alerts/none",
+    ):
         page = desk.get(path).text
         assert not re.findall(r'(?:src|href|action)="(?:https?:)?//', page)
         assert "<style" not in page

@@ -14,9 +14,11 @@ from sqlalchemy import Engine
 from alerts.records import Alert, Window
 from alerts.schema import SchemaError, upgrade
 from alerts.store import (
+    alert_topics,
     audit_rows,
     document_sums,
     find_alert,
+    last_firing,
     latest_windows,
     list_alerts,
     open_engine,
@@ -153,12 +155,29 @@ def test_alert_queries(any_engine: Engine) -> None:
     put(any_engine, [alert(), resolved(), later])
     assert [a.id for a in list_alerts(any_engine)] == ["later", alert().id]
     assert list_alerts(any_engine, state="firing") == [later]
-    assert list_alerts(any_engine, topic="class:macro") == [resolved()]
+    assert list_alerts(any_engine, topics=["class:macro"]) == [resolved()]
+    assert last_firing(any_engine, [alert().id, "later"]) == {alert().id: alert(), "later": later}
+    assert sorted(alert_topics(any_engine)) == ["class:macro", "watch:x"]
     history = find_alert(any_engine, alert().id)
     assert history is not None
     assert history.alert == resolved()
     assert history.transitions == (alert(), resolved())
     assert find_alert(any_engine, "none") is None
+
+
+def test_alerts_are_listed_page_by_page(any_engine: Engine) -> None:
+    """Those that began at one moment, too, are each listed once."""
+    hours = (0, 0, 0, 1, 1, 2)
+    put(
+        any_engine,
+        [alert(id=f"{i}", starts_at=NOON + timedelta(hours=at)) for i, at in enumerate(hours)],
+    )
+    whole = [each.id for each in list_alerts(any_engine, limit=None)]
+    found: list[str] = []
+    while page := list_alerts(any_engine, before=found[-1] if found else None, limit=2):
+        found += [each.id for each in page]
+    assert found == whole == ["5", "3", "4", "0", "1", "2"]
+    assert list_alerts(any_engine, before="unknown") == []
 
 
 @pytest.mark.parametrize("change", [sa.update(audit).values(kind="x"), sa.delete(audit)])

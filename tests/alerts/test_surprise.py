@@ -60,8 +60,10 @@ def test_the_first_day_surprises_nobody() -> None:
 
 
 def test_rows_out_of_order_or_too_far_apart() -> None:
-    with pytest.raises(SeriesError, match="order"):
-        list(surprises([(3600, 1.0), (0, 1.0)]))
+    with pytest.raises(SeriesError, match=r"row 3 .* in time order"):
+        list(surprises([(0, 1.0), (3600, 1.0), (1800, 1.0)]))
+    with pytest.raises(SeriesError, match=r"row 2 .* each timestamp once"):
+        list(surprises([(0, 1.0), (0, 1.0)]))
     with pytest.raises(SeriesError, match="86400 s apart"):
         list(surprises([(0, 1.0), (86_400, 1.0), (172_800, 1.0)]))
 

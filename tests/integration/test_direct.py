@@ -85,7 +85,7 @@ def test_a_spike_of_now_is_told_before_its_minute_closes_and_confirmed_then(
         ahead = datetime.fromtimestamp(time.time() + LATENESS + 100, UTC)
         send(pipeline.settings, [document("Nothing happens", ahead)])
         webhook_receiver.wait(2, PATIENCE)
-        (alert,) = eventually(lambda: list_alerts(pipeline.engine, topic=TOPIC), PATIENCE)
+        (alert,) = eventually(lambda: list_alerts(pipeline.engine, topics=[TOPIC]), PATIENCE)
         eventually(lambda: outcomes(pipeline, "confirmed") >= 1, PATIENCE)
         assert outcomes(pipeline, "withdrawn") == 0
         history_of = find_alert(pipeline.engine, alert.id)

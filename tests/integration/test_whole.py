@@ -98,7 +98,7 @@ def test_a_spike_is_seen_told_acknowledged_and_over(
             # It shows on a page that is open, without loading it again.
             send(pipeline.settings, before_and_burst())
             alert = eventually(
-                lambda: next(iter(list_alerts(pipeline.engine, topic=TOPIC)), None), PATIENCE
+                lambda: next(iter(list_alerts(pipeline.engine, topics=[TOPIC])), None), PATIENCE
             )
             link = f"document.querySelector('#firing a[href=\"/alerts/{alert.id}\"]')"
             eventually(lambda: page.run(f"{link} !== null && window.__same"), PATIENCE)
