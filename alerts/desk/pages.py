@@ -79,6 +79,7 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
             list_alerts(engine, state="firing", limit=None),
             key=lambda alert: alert.severity != "critical",
         )
+        resolved = list_alerts(engine, state="resolved", limit=8)
         topics = outlook(read(engine, as_of, firing), as_of)
         lang = language(request)
         found = [
@@ -96,8 +97,11 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
                 "seen_at": min(as_of, now),
                 "stalled": as_of < now - STALLED,
                 "firing": firing,
-                "resolved": list_alerts(engine, state="resolved", limit=8),
-                "acknowledged": acknowledgements_of(engine, [alert.id for alert in firing]),
+                "resolved": resolved,
+                "fired": last_firing(engine, [alert.id for alert in resolved]),
+                "acknowledged": acknowledgements_of(
+                    engine, [alert.id for alert in (*firing, *resolved)]
+                ),
                 "silenced": silences_in_force(engine, now),
                 "topics": shown,
                 "trends": windows_between(

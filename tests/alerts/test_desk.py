@@ -88,7 +88,7 @@ def test_the_weather_shows_alerts_then_the_worst_topics(engine: Engine, desk: Te
     assert "1 alert firing" in page
     assert "not acknowledged" in page
     names = [f">{name}</a>" for name in ("macro", "bad", "calm", "quiet")]
-    assert order(page, "12 negative stories", *names, "nothing since", "Lately resolved", "past<")
+    assert order(page, "12 negative stories", *names, "nothing since", "Lately resolved", ">past: ")
     for word in ("warning", "elevated", "calm", "quiet"):
         assert f"</span> {word}</span>" in page
 
@@ -126,7 +126,7 @@ def test_an_empty_database_says_what_to_do(desk: TestClient) -> None:
 def test_past_alerts_are_listed_by_what_fired(engine: Engine, desk: TestClient) -> None:
     assert "No alert has fired yet" in desk.get("/alerts").text
     later = alert(id="later", topic="watch:acme", starts_at=NOW)
-    store(engine, alert(), worse(), resolved(), later)
+    store(engine, alert(), worse(), resolved(severity="critical"), later)
     acknowledge(engine, "later", Actor("Ana"), "", NOW)
 
     def listed(**query: str) -> list[str]:
@@ -138,7 +138,9 @@ def test_past_alerts_are_listed_by_what_fired(engine: Engine, desk: TestClient) 
     assert listed(state="resolved") == listed(q="宏观", lang="zh") == [alert().id]
     assert listed(state="nonsense") == listed(lang="en")
     page = desk.get("/alerts").text
-    assert order(page, "acme: 12 negative stories", "acknowledged by Ana", "macro: 12 negative")
+    assert order(
+        page, "acme: 12 negative stories", "acknowledged by Ana", "macro: 12 negative", "critical ·"
+    )
     assert "1 negative stories" not in page + desk.get("/topics/class:macro").text
     assert "No alert matches" in desk.get("/alerts", params={"q": "none"}).text
 
