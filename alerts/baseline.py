@@ -65,6 +65,10 @@ PRIOR_SIZE_HOURS = 12.0
 PRIOR_SIZE_DAYS = 7.0
 """Days that the overdispersion of whole days must be known for to count as much as the hours'."""
 
+PRIOR_OFF = 1.0
+"""Days, besides, that are taken to have been off by all that was expected of them: few days are
+known, and so their overdispersion only roughly, of which the tail of a day's count wants more."""
+
 DAY_OF_HOURS = 4.0
 """Size of a day over size of its hours, before days are known: 1 if all its hours rose and fell
 together, 24 if each did so on its own."""
@@ -80,14 +84,17 @@ MAX_SPREAD = 0.1
 """Beyond that hardly any share would be out of the ordinary."""
 
 UNSEEN = 0.3
-"""Added to the inverse size in hours of the week that have never been seen."""
+"""Added to the inverse size in hours of the week that have never been seen; to that of a day, as
+far as what is expected of it lies in such hours."""
 
 CAP = 0.999
 """An hour counts at most as this quantile of what was expected, so that one burst does not raise
 the rate so far that it hides the next."""
 
-CAP_HOURS = 24
-"""Hours after which that holds; before, hardly anything is expected."""
+FIRST_HOURS = 24
+"""Hours of which only the counts are learned. What was expected of them is the prior's, of a busy
+topic hardly anything: it caps nothing, and what they differ from it by tells neither how much the
+topic varies nor that its last days exceed the rest."""
 
 
 class Prior(NamedTuple):
@@ -197,20 +204,23 @@ class Baseline:
         """Take in a closed hour (its number since 1970), of which this was the forecast."""
         total = sum(seen.negative)
         capped = float(total)
-        if self.hours >= CAP_HOURS:
+        if self.hours >= FIRST_HOURS:
             capped = min(capped, float(quantile(CAP, forecast.now, forecast.sizes[2])))
-        self._learn_spread(hour, forecast, seen.negative, capped)
+            self._learn_spread(hour, forecast, seen.negative, capped)
+            self._learn_recent(forecast, capped)
         self._learn_share(seen.stories, total, forecast)
 
         at = hour_of_week(hour)
         keep = math.exp(-WEEK / self.memory_hours)
         self.counts[at] = _short(keep * self.counts[at] + capped)
         self.weights[at] = _short(keep * self.weights[at] + 1.0)
+        self.hours += 1
+
+    def _learn_recent(self, forecast: Forecast, capped: float) -> None:
         keep = math.exp(-1.0 / RECENT_HOURS)
         factor = self.recent_factor()
         self.recent = keep * self.recent + capped
         self.recent_expected = keep * self.recent_expected + forecast.now / factor
-        self.hours += 1
 
     def _learn_spread(
         self, hour: int, forecast: Forecast, slots: Sequence[int], capped: float
@@ -286,7 +296,7 @@ class Baseline:
             _short(rates[1]),
             _short(sum(rates[:DAY])),
             _short(rates[DAY]),
-            self._sizes(hour_of_week(hour), self._worth(self.rate(prior))),
+            self._sizes(hour_of_week(hour), self._worth(self.rate(prior)), rates[:DAY]),
             _short(share),
             _short(min(spread, MAX_SPREAD)),
         )
@@ -325,19 +335,25 @@ class Baseline:
             for count, mean in zip(counts, expected, strict=True)
         ]
 
-    def _sizes(self, at: int, worth: float) -> tuple[float, float, float, float]:
+    def _sizes(
+        self, at: int, worth: float, rates: Sequence[float]
+    ) -> tuple[float, float, float, float]:
         """Sizes by ``LENGTHS``: what was fitted, and that the rate is known only so well."""
         hourly = [self._hourly_excess(i) for i in range(len(PARTS))]
-        prior = PRIOR_SIZE_DAYS * (self.day_squares / self.days if self.days else 1.0)
-        known = max(self.day_excess, 0.0) + prior * hourly[2] / DAY_OF_HOURS
-        daily = known / (self.day_squares + prior)
+        square = self.day_squares / self.days if self.days else 1.0
+        off = square * (PRIOR_SIZE_DAYS * hourly[2] / DAY_OF_HOURS + PRIOR_OFF)
+        daily = (max(self.day_excess, 0.0) + off) / (self.day_squares + PRIOR_SIZE_DAYS * square)
         days = WORKING if at < len(WORKING) * DAY else WEEKEND
         same_hour = sum(self.counts[day * DAY + at % DAY] for day in days)
         mean_unsure = 1.0 / (worth * sum(self.counts) + 1.0)
         hour_unsure = mean_unsure + 1.0 / (worth * same_hour + DAY_SHRINK)
         if not self.weights[at]:
             hour_unsure += UNSEEN
-        unsure = (hour_unsure, hour_unsure, hour_unsure, mean_unsure)
+        unseen = sum(
+            rate for ahead, rate in enumerate(rates) if not self.weights[(at + ahead) % WEEK]
+        )
+        day_unsure = mean_unsure + UNSEEN * (unseen / sum(rates)) ** 2
+        unsure = (hour_unsure, hour_unsure, hour_unsure, day_unsure)
         five, fifteen, hour, day = (
             _short(1.0 / max(a + b, 1e-3)) for a, b in zip((*hourly, daily), unsure, strict=True)
         )

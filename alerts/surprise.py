@@ -23,7 +23,7 @@ from alerts.negative_binomial import surprise
 from alerts.settings import DetectorSettings
 
 WARM_UP = 24
-"""Hours that must have been learned before anything is surprising."""
+"""Hours that must have been learned when a window begins, before it can be surprising."""
 
 Row = tuple[int, float | None]
 """Seconds since 1970 at which the interval begins, and its count; None where it is unknown."""
@@ -49,6 +49,7 @@ def surprises(rows: Sequence[Row]) -> Iterator[float]:
     forecasts: dict[int, Forecast] = {}
     held: deque[tuple[int, float]] = deque()
     under_way: list[tuple[int, float]] = []
+    warm: int | None = None
     for start, value in rows:
         if under_way and under_way[0][0] // HOUR != start // HOUR:
             _learn(baseline, under_way, step, forecasts)
@@ -56,6 +57,8 @@ def surprises(rows: Sequence[Row]) -> Iterator[float]:
         if start // HOUR not in forecasts:
             forecasts[start // HOUR] = baseline.forecast(start // HOUR)
             forecasts.pop(start // HOUR - 50, None)
+            if warm is None and baseline.hours >= WARM_UP:
+                warm = start // HOUR * HOUR
         if value is None:
             yield 0.0
             continue
@@ -63,11 +66,13 @@ def surprises(rows: Sequence[Row]) -> Iterator[float]:
         held.append((start, value))
         while held[0][0] < start + step - LENGTHS[-1]:
             held.popleft()
-        if baseline.hours < WARM_UP:
-            yield 0.0
-            continue
-        found = [_of_window(start + step - s, s, step, held, forecasts) for s in lengths]
-        yield max(0.0, max(found) - math.log10(len(lengths)))
+        end = start + step
+        found = [
+            _of_window(end - seconds, seconds, step, held, forecasts)
+            for seconds in lengths
+            if warm is not None and end - seconds >= warm
+        ]
+        yield max(0.0, max(found, default=0.0) - math.log10(len(lengths)))
 
 
 def interval(rows: Sequence[Row]) -> int:

@@ -69,8 +69,8 @@ def simulate(
 ) -> Stream:
     """A stream of that mean rate, documents an hour; a burst multiplies the negative ones.
 
-    The intensity is rhythm times drift times a gamma variable whose logarithm lasts for about six
-    hours: its coefficient of variation is 0.35.
+    The intensity is rhythm times drift times a log-normal variable whose logarithm lasts for about
+    six hours: its coefficient of variation is 0.35.
     """
     hour = np.arange(hours) + FIRST
     of_day = (hour + dice.integers(24)) % 24

@@ -145,6 +145,23 @@ def test_days_that_differ_widen_the_day_alone() -> None:
     assert together.forecast(at).size(86_400) < 0.5 * apart.forecast(at).size(86_400)
 
 
+@pytest.mark.parametrize("rate", [5, 300, 20_000])
+def test_a_first_day_far_from_the_prior_is_no_sign_of_bursts(rate: int) -> None:
+    forecast = taught([rate] * DAY).forecast(MONDAY + DAY)
+    assert forecast.now == pytest.approx(rate, rel=0.1)
+    for seconds in LENGTHS:
+        assert 0.5 < forecast.size(seconds) < 10  # a day of which nothing is known yet
+
+
+def test_a_day_is_unsure_as_far_as_it_lies_in_hours_that_were_never_seen() -> None:
+    """Working days are known, the first weekend comes."""
+    baseline = taught([100] * 5 * DAY)
+    sizes = [baseline.forecast(MONDAY + 4 * DAY + hour).size(86_400) for hour in range(DAY + 1)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > 3 * sizes[-1]
+    assert 2 < sizes[-1] < 4
+
+
 def test_one_burst_counts_at_most_as_a_rare_hour() -> None:
     calm = taught([2] * 200)
     forecast = calm.forecast(MONDAY + 200)
