@@ -245,8 +245,8 @@ def picture(rows: Sequence[dict[str, Any]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.calibration", description=__doc__)
-    parser.add_argument("--topics", type=int, default=100, help="streams of each kind")
-    parser.add_argument("--months", type=int, default=3, help="length of each stream")
+    parser.add_argument("--topics", type=int, default=60, help="streams of each kind")
+    parser.add_argument("--months", type=int, default=4, help="length of each stream")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--json", type=Path, default=RESULTS, help="where the figures go")
     parser.add_argument("--draw", action="store_true", help="only draw what --json holds")
