@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-# Imported so that what the recorder and whoever delivers export is registered.
-from alerts import outbox, recorder  # noqa: F401
+# Imported so that what the recorder exports, whoever delivers and whoever prunes, is registered.
+from alerts import outbox, pruning, recorder  # noqa: F401
 from stream.feeds.metrics import FeedMetrics
 from stream.metrics import Metrics
 
