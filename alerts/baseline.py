@@ -66,8 +66,8 @@ PRIOR_SIZE_DAYS = 7.0
 """Days that the overdispersion of whole days must be known for to count as much as the hours'."""
 
 PRIOR_OFF = 1.0
-"""Days, besides, that are taken to have been off by all that was expected of them: few days are
-known, and so their overdispersion only roughly, of which the tail of a day's count wants more."""
+"""Days, besides, that are taken to have been off by all that was expected of them: from few days
+their overdispersion is known only roughly, and the tail of a day's count must allow for that."""
 
 DAY_OF_HOURS = 4.0
 """Size of a day over size of its hours, before days are known: 1 if all its hours rose and fell
