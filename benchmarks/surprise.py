@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from alerts.surprise import surprises
-from benchmarks.calibration import FIRST, simulate
+from benchmarks.calibration import FIRST, SHARE, simulate
 
 RESULTS = Path(__file__).parent / "results" / "surprise.json"
 
@@ -32,16 +32,13 @@ LEVELS = (1, 2, 3, 4)
 TIMES = (3.0, 5.0, 10.0)
 WEEKS = 8
 
-OF_ALL = 4.0
-"""The simulation's counts that are counted here are its negative stories, one of so many."""
-
 
 def judged(seed: int, mean: float, step: int, times: float = 1.0) -> tuple[np.ndarray, slice]:
     """Surprises by row, and the rows of the hour in the last week whose rate is multiplied."""
     dice = np.random.default_rng([seed, int(mean), step, int(times)])
     hour = (WEEKS - 1) * 168 + int(dice.integers(160))
     burst = slice(hour * 60, (hour + 1) * 60)
-    counts = simulate(OF_ALL * mean, WEEKS * 168, dice, times, burst).negative
+    counts = simulate(mean / SHARE, WEEKS * 168, dice, times, burst).negative
     by_row = counts.reshape(-1, step // 60).sum(axis=1)
     rows = [(FIRST * 3600 + at * step, float(count)) for at, count in enumerate(by_row)]
     return np.array(list(surprises(rows))), slice(hour * 3600 // step, (hour + 1) * 3600 // step)

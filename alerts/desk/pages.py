@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -98,10 +99,7 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
                 "stalled": as_of < now - STALLED,
                 "firing": firing,
                 "resolved": resolved,
-                "fired": last_firing(engine, [alert.id for alert in resolved]),
-                "acknowledged": acknowledgements_of(
-                    engine, [alert.id for alert in (*firing, *resolved)]
-                ),
+                **told(engine, [*firing, *resolved]),
                 "silenced": silences_in_force(engine, now),
                 "topics": shown,
                 "trends": windows_between(
@@ -112,7 +110,8 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
                 "q": q,
                 "state": state,
                 "kind": kind,
-                "states": STATES,
+                "states": ("alert", *STATES),
+                "kinds": ("watch", "class"),
                 "spark": chart.spark,
             },
             visitor=visitor,
@@ -127,23 +126,23 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
         visitor: Visitor = Depends(reader),
     ) -> HTMLResponse:
         lang = language(request)
-        called = [topic for topic in alert_topics(engine) if texts.is_called(topic, q, lang)]
+        called = None
+        if q:
+            called = [topic for topic in alert_topics(engine) if texts.is_called(topic, q, lang)]
         found = list_alerts(
             engine,
             state=state if state in ALERT_STATES else None,
-            topics=called if q else None,
+            topics=called,
             before=before or None,
             limit=LISTED + 1,
         )
         alerts = found[:LISTED]
-        ids = [alert.id for alert in alerts]
         return render(
             request,
             "alerts.html",
             {
                 "alerts": alerts,
-                "fired": last_firing(engine, ids),
-                "acknowledged": acknowledgements_of(engine, ids),
+                **told(engine, alerts),
                 "older": alerts[-1].id if len(found) > LISTED else None,
                 "q": q,
                 "state": state,
@@ -182,7 +181,6 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
             for alert in list_alerts(engine, topics=[topic], limit=200)
             if (alert.ends_at or end) >= end - length
         ]
-        ids = [alert.id for alert in alerts]
         labels = {
             name: sum(getattr(window, name) for window in windows)
             for name in ("negative", "neutral", "positive")
@@ -202,8 +200,7 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
                 "stories": sum(window.stories for window in windows),
                 "sources": max(window.sources for window in windows),
                 "alerts": alerts,
-                "fired": last_firing(engine, ids),
-                "acknowledged": acknowledgements_of(engine, ids),
+                **told(engine, alerts),
                 "silenced": silences_in_force(engine, datetime.now(UTC)).get(topic),
                 "newest": min(end, datetime.now(UTC)),
             },
@@ -214,6 +211,15 @@ def router(engine: Engine, delivery: DeliverySettings, access: Access, render: R
         return render(request, "missing.html", {"what": what}, status_code=404, visitor=visitor)
 
     return routes
+
+
+def told(engine: Engine, alerts: Sequence[Alert]) -> dict[str, Any]:
+    """What a list of alerts shows besides them: of those that are over, what had fired."""
+    over = [alert.id for alert in alerts if alert.state != "firing"]
+    return {
+        "fired": last_firing(engine, over),
+        "acknowledged": acknowledgements_of(engine, [alert.id for alert in alerts]),
+    }
 
 
 def read(engine: Engine, as_of: datetime, firing: list[Alert]) -> Readings:

@@ -67,7 +67,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "state": ("State", "状态"),
     "kind": ("Kind", "类别"),
     "any": ("all", "全部"),
-    "with_alert": ("with an alert", "有警报"),
+    "state_alert": ("with an alert", "有警报"),
     "kind_watch": ("watchlist", "关注列表"),
     "kind_class": ("the model's topics", "模型主题"),
     "apply": ("Filter", "筛选"),

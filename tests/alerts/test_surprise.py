@@ -62,6 +62,7 @@ def test_nothing_is_judged_by_what_was_expected_before_anything_was_known(step: 
 
 
 def test_the_first_day_surprises_nobody() -> None:
+    assert set(surprises(made(1, 3600, 50)[:24])) == {0.0}
     assert list(surprises([])) == []
     assert list(surprises([(MONDAY, 3.0)])) == [0.0]
 
